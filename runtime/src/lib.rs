@@ -5,6 +5,7 @@
 //! through the [`exchange`], and as an owner slides windows and writes rows to sinks. Connectors implement [`source`]
 //! and [`sink`]. Only `facade`, `placement` and `io` name the executor library.
 
+pub mod connect;
 pub mod control;
 pub mod error;
 pub mod exchange;
