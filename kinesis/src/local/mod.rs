@@ -7,6 +7,8 @@
 //!
 //! `model` never names the rest of this crate: a fake that shared code with the client would share its mistakes.
 
+pub mod front;
 pub mod model;
 
+pub use front::Front;
 pub use model::{Model, ModelSettings};
