@@ -38,10 +38,6 @@ fn with_std<T>(stream: &TcpStream, f: impl FnOnce(&std::net::TcpStream) -> T) ->
     let descriptor = stream.as_raw_fd();
     // SAFETY: the descriptor is that of an open TCP socket, owned by `stream`, which is borrowed until the end of this
     // function; the second owner made here is never dropped, and `f` gets only a reference to it.
-    #[expect(
-        unsafe_code,
-        reason = "glommio offers no look at a socket that does not wait"
-    )]
     let borrowed = unsafe { ManuallyDrop::new(std::net::TcpStream::from_raw_fd(descriptor)) };
     f(&borrowed)
 }
