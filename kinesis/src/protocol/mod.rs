@@ -1,0 +1,18 @@
+//! What to ask the service and when: pure machines, `on(input, now) -> outputs`.
+//!
+//! No file in here opens a socket, reads a clock, awaits, or uses unseeded randomness, so that every schedule a
+//! simulator can think of is replayed exactly. Time comes in as [`Moment`]; jitter from a generator seeded by the caller.
+
+pub mod errors;
+pub mod id;
+mod moment;
+pub mod pacing;
+pub mod polling;
+pub mod position;
+pub mod sabotage;
+pub mod service_clock;
+mod shard;
+
+pub use errors::ErrorKind;
+pub use moment::Moment;
+pub use shard::ShardInfo;
