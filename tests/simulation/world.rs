@@ -11,7 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_kinesis::RecordBatchBuilder;
+use weir_kinesis::record::RecordBatchBuilder;
 use weir_kinesis::local::model::{
     CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry,
 };
@@ -316,7 +316,8 @@ impl World {
             let settings = PollingSettings {
                 margin_ms: self.history.margin_ms,
                 seed: self.rng.u64(..),
-                records_per_call_max: [1, 7, 10_000][self.rng.usize(..3)],
+                // Five calls a second: fewer records a call and a busy history would take hours of its time.
+                records_per_call_max: [300, 10_000][self.rng.usize(..2)],
             };
             let mut machine = Polling::new(settings, name.clone(), position);
             if let Some(stop_ms) = self.ledger.stop_ms() {
