@@ -107,6 +107,9 @@ pub enum ShardInput<T> {
         /// Of the last item.
         position: Position,
     },
+    /// Items behind those sent were read up to this time and held back, because they are stamped later than a stop.
+    /// For the watermark they count as folded.
+    Withheld(EventTime),
     /// Proof that all records stamped before this time have been sent (the source's margin is already taken off).
     Evidence(EventTime),
     /// How far the reader is behind the shard's tip, in ms. Moves nothing; for people.

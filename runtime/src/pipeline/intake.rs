@@ -123,6 +123,16 @@ impl<T: 'static> Intake<T> {
                 }
                 self.mark(cx);
             }
+            ShardInput::Withheld(time) => {
+                if timed {
+                    let own = self
+                        .watermark
+                        .shard_mut(&shard.name)
+                        .expect("attached with its shard");
+                    own.on_folded(time);
+                }
+                self.mark(cx);
+            }
             ShardInput::Evidence(time) => {
                 shard.trouble = None;
                 if timed {

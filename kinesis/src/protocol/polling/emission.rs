@@ -15,6 +15,7 @@ pub struct Emission {
     batch: RecordBatch,
     pages: Vec<Page>,
     withheld: u64,
+    withheld_highest_ms: Option<i64>,
 }
 
 /// Records that are passed on together.
@@ -39,6 +40,7 @@ impl Emission {
         let mut emission = Emission {
             pages: Vec::new(),
             withheld: 0,
+            withheld_highest_ms: None,
             batch,
         };
         let mut open = Page {
@@ -49,6 +51,8 @@ impl Emission {
         for (index, number) in (0..emission.batch.len()).zip(0u32..) {
             if stop_ms.is_some_and(|stop| emission.batch.arrival_ms(index) > stop) {
                 emission.withheld += 1;
+                let arrival_ms = emission.batch.arrival_ms(index);
+                emission.withheld_highest_ms = emission.withheld_highest_ms.max(Some(arrival_ms));
                 frozen.get_or_insert_with(|| {
                     last_sequence(&emission.batch, index).unwrap_or_else(|| before.clone())
                 });
@@ -93,6 +97,11 @@ impl Emission {
     /// Records held back.
     pub fn withheld(&self) -> u64 {
         self.withheld
+    }
+
+    /// The latest stamp among them, ms since 1970.
+    pub fn withheld_highest_ms(&self) -> Option<i64> {
+        self.withheld_highest_ms
     }
 
     /// The batch, to be charged and shared, and the pages of it, in order.

@@ -258,8 +258,14 @@ impl Polling {
         let last = batch.sequence(batch.len() - 1).to_owned();
         let emission = Emission::new(batch, self.stop_ms, &self.position, &mut self.frozen);
         self.counters.withheld += emission.withheld();
+        let withheld_highest_ms = emission.withheld_highest_ms();
         if !emission.is_empty() {
             notices.push(Notice::Records(emission));
+        }
+        // Held back or not, a record says how far its shard has come; on a stream that is never silent nothing else
+        // would bring a drain to its end.
+        if let Some(highest_ms) = withheld_highest_ms {
+            notices.push(Notice::Withheld { highest_ms });
         }
         // The client's decoder took the number from the service; one it cannot read is no place to resume from, and
         // the position stays where it was: records come twice rather than not at all.
