@@ -6,3 +6,9 @@
 pub mod client;
 pub mod protocol;
 pub mod record;
+pub mod sink;
+pub mod source;
+
+pub use record::Record;
+pub use sink::sink;
+pub use source::{Start, source};
