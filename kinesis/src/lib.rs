@@ -4,6 +4,7 @@
 //! `sink` drive one with the other. Nothing here knows jobs or files of settings.
 
 pub mod client;
+pub mod local;
 pub mod protocol;
 pub mod record;
 pub mod sink;
