@@ -6,9 +6,8 @@
 
 mod harness;
 
-use harness::{Expected, Record, Stats, TestKey, World, at, recount, window_ends};
+use harness::{Bounds, Expected, Record, Stats, TestKey, World, at, recount};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
 use weir_window::{EventTime, Key, WindowSpec, millis};
 
 #[derive(Clone, Debug)]
@@ -231,9 +230,6 @@ fn check_work<K: TestKey + ?Sized>(world: &World<K>, setting: &Setting, records:
     }
 }
 
-/// Windows by what they must hold at least, and may hold at most.
-type Bounds = BTreeMap<(i64, u64), (u64, u64)>;
-
 fn late<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[Step]) {
     let mut world = world::<K>(setting);
     let (workers, owners) = (usize::from(setting.workers), usize::from(setting.owners));
@@ -241,33 +237,6 @@ fn late<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[Step
         (a.min(r.time), b.max(r.time))
     });
     let (mut w, mut next, mut bounds) = (i64::MIN, 0, Bounds::new());
-    let deliver = |world: &mut World<K>, index: usize, w: i64, bounds: &mut Bounds| {
-        let (owner, records, taken) = world.deliver(index);
-        let side = &world.owners[owner];
-        let done = side.settled.max(side.at.map_or(
-            i64::MIN,
-            |(end, complete)| if complete { end } else { end - 1 },
-        ));
-        for record in records {
-            let ends = window_ends(&setting.spec, record.time);
-            let last_end = *ends.last().expect("every record is in a window");
-            assert!(
-                taken || last_end <= w,
-                "refused, although the window to {last_end} may not fire before {w}"
-            );
-            assert!(
-                !taken || last_end > done,
-                "taken, although the window to {last_end} is done"
-            );
-            for end in ends.into_iter().filter(|end| taken && *end > done) {
-                let bound = bounds
-                    .entry((end, if K::ONLY_ONE { 0 } else { record.key }))
-                    .or_default();
-                bound.0 += u64::from(end > w);
-                bound.1 += 1;
-            }
-        }
-    };
     for step in steps {
         match *step {
             Step::Fold { worker } => {
@@ -282,7 +251,7 @@ fn late<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[Step
             }
             Step::Deliver { index } => {
                 let index = index % world.in_flight.len();
-                deliver(&mut world, index, w, &mut bounds);
+                world.deliver_late(index, w, &mut bounds);
             }
             Step::Advance { share } => {
                 let reach = w.max(first).saturating_add(60);
@@ -297,23 +266,10 @@ fn late<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[Step
     }
     (0..workers).for_each(|worker| world.hand_over(worker, EventTime::MAX));
     while !world.in_flight.is_empty() {
-        deliver(&mut world, 0, w, &mut bounds);
+        world.deliver_late(0, w, &mut bounds);
     }
     world.finish(100);
-    let rows = world.rows();
-    for (row, (count, _)) in &rows {
-        let (low, high) = bounds.get(row).copied().unwrap_or_default();
-        assert!(
-            (low..=high).contains(count),
-            "{row:?}: {count} records, not {low} to {high}"
-        );
-    }
-    for (row, (low, _)) in bounds {
-        assert!(
-            low == 0 || rows.contains_key(&row),
-            "{row:?} with {low} records is missing"
-        );
-    }
+    world.check_bounds(&bounds);
 }
 
 proptest! {

@@ -151,6 +151,9 @@ pub fn recount(spec: &WindowSpec, records: &[Record], one_key: bool) -> Expected
     expected
 }
 
+/// Windows by what they must hold at least, and may hold at most, of late records.
+pub type Bounds = BTreeMap<(i64, u64), (u64, u64)>;
+
 /// A block on its way, with the records the test knows to be in it.
 pub struct InFlight<K: Key + ?Sized> {
     pub owner: usize,
@@ -266,6 +269,56 @@ impl<K: TestKey + ?Sized> World<K> {
             "records are open or late"
         );
         (owner, records, late == 0)
+    }
+
+    /// Delivers one block while the watermark is at `w`, late or not, and notes in which windows its records must and may
+    /// count. A window that is being emitted, or could be, may or may not have them; the last window of a block that was
+    /// taken must, or the block was lost without being counted.
+    pub fn deliver_late(&mut self, index: usize, w: i64, bounds: &mut Bounds) {
+        let (owner, records, taken) = self.deliver(index);
+        let side = &self.owners[owner];
+        let emitted = side.at.map_or(
+            i64::MIN,
+            |(end, complete)| if complete { end } else { end - 1 },
+        );
+        let done = side.settled.max(emitted);
+        for record in records {
+            let ends = window_ends(&self.spec, record.time);
+            let last_end = *ends.last().expect("every record is in a window");
+            assert!(
+                taken || last_end <= w,
+                "refused, although the window to {last_end} may not fire before {w}"
+            );
+            assert!(
+                !taken || last_end > done,
+                "taken, although the window to {last_end} is done"
+            );
+            for end in ends.into_iter().filter(|end| taken && *end > done) {
+                let bound = bounds
+                    .entry((end, if K::ONLY_ONE { 0 } else { record.key }))
+                    .or_default();
+                bound.0 += u64::from(end > w || end == last_end);
+                bound.1 += 1;
+            }
+        }
+    }
+
+    /// Compares all rows with what was noted.
+    pub fn check_bounds(&self, bounds: &Bounds) {
+        let rows = self.rows();
+        for (row, (count, _)) in &rows {
+            let (low, high) = bounds.get(row).copied().unwrap_or_default();
+            assert!(
+                (low..=high).contains(count),
+                "{row:?}: {count} records, not {low} to {high}"
+            );
+        }
+        for (row, (low, _)) in bounds {
+            assert!(
+                *low == 0 || rows.contains_key(row),
+                "{row:?} with {low} records is missing"
+            );
+        }
     }
 
     pub fn deliver_all(&mut self) {
