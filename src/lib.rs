@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Weir
+#![allow(dead_code)]
+mod failure;
+mod job;
+mod text;
+mod windows;
+pub mod prelude {
+    pub use crate::text::grouped;
+}
