@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Amazon Kinesis Data Streams for Weir: protocol machines, the SDK client, source and sink drivers, a local endpoint.
+//!
+//! `protocol` decides (pure machines: input and time in, outputs out), `client` speaks to the service, `source` and
+//! `sink` drive one with the other. Nothing here knows jobs or files of settings.
+
+pub mod protocol;
+pub mod record;

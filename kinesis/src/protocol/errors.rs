@@ -1,0 +1,185 @@
+//! The service's errors by kind, and what a reader or a writer does about each.
+//!
+//! One table, so that nobody decides by the text of a message. What is permanent fails at once with something to do;
+//! what passes is retried for as long as it takes, visibly. Source: *Amazon Kinesis Data Streams API Reference*
+//! (errors of GetRecords, GetShardIterator, PutRecords; common errors), read 2026-11-23.
+
+use std::fmt;
+
+/// What went wrong, as far as a decision depends on it.
+///
+/// The client maps the service's codes and its own failures (connection, time-out) to these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// `ProvisionedThroughputExceededException`, `ThrottlingException`: we or another reader went too fast.
+    Throttled,
+    /// `ExpiredIteratorException`: the shard iterator is older than five minutes.
+    ExpiredIterator,
+    /// `ExpiredNextTokenException`: a listing took longer than its token lives.
+    ExpiredToken,
+    /// `InvalidArgumentException`, `ValidationException`: the request itself is refused.
+    InvalidArgument,
+    /// `ResourceNotFoundException`: no such stream, or the shard has aged out.
+    NotFound,
+    /// `ResourceInUseException`: the stream is being created, changed or deleted.
+    InUse,
+    /// `LimitExceededException`: an account's quota or a control-plane rate.
+    LimitExceeded,
+    /// `AccessDeniedException`: the credentials are good but may not do this.
+    AccessDenied,
+    /// No credentials, or ones the service does not take (`UnrecognizedClient`, `ExpiredTokenException`, bad signature).
+    Credentials,
+    /// No region is set, or the endpoint is not a Kinesis endpoint of it.
+    Region,
+    /// `KMSThrottlingException`: the key service asks for patience.
+    KmsThrottled,
+    /// `KMSDisabled`, `KMSInvalidState`, `KMSAccessDenied`, `KMSNotFound`, `KMSOptInRequired`: the stream's key is unusable.
+    Kms,
+    /// `InternalFailure`, 5xx: the service's own trouble.
+    Unavailable,
+    /// Refused, reset, unresolved: no answer came.
+    Connection,
+    /// No answer in time. A put may have landed.
+    Timeout,
+    /// An answer that fits nothing above.
+    Other,
+}
+
+/// What a reader or writer does about an [`ErrorKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// Wait a second or more, jittered; keep the iterator (a new one would burn another quota).
+    SlowDown,
+    /// Fetch a new iterator after the last record, at once.
+    RenewIterator,
+    /// Fetch a new iterator once; if the fresh one is refused too, fail.
+    RenewIteratorOnce,
+    /// The start lies outside the shard or its retention: read from the oldest record left, and note the gap.
+    FromOldest,
+    /// Wait with growing, jittered back-off up to 5 s, then the same again, for as long as it takes.
+    BackOff,
+    /// An operator has to mend something, and a mended setting should heal us: try again every 30 s, loudly.
+    RetrySlowly,
+    /// Nothing we can do mends it: fail with what to do.
+    Fail,
+}
+
+/// The calls whose errors a machine reacts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// `GetShardIterator`.
+    GetShardIterator,
+    /// `GetRecords`.
+    GetRecords,
+    /// `PutRecords`, as a whole (records refused inside an answer are always put again).
+    PutRecords,
+}
+
+impl ErrorKind {
+    /// What to do when `call` failed this way. Never allocates.
+    pub fn reaction(self, call: Call) -> Reaction {
+        use ErrorKind as E;
+        match (self, call) {
+            (E::Throttled | E::LimitExceeded | E::KmsThrottled, _) => Reaction::SlowDown,
+            (E::ExpiredIterator, Call::GetRecords) => Reaction::RenewIterator,
+            (E::InvalidArgument, Call::GetRecords) => Reaction::RenewIteratorOnce,
+            (E::InvalidArgument, Call::GetShardIterator) => Reaction::FromOldest,
+            (E::InvalidArgument, Call::PutRecords) => Reaction::Fail,
+            (E::NotFound | E::AccessDenied | E::Credentials | E::Region, _) => Reaction::Fail,
+            (E::Kms, _) => Reaction::RetrySlowly,
+            (E::InUse | E::Unavailable | E::Connection | E::Timeout, _) => Reaction::BackOff,
+            (E::ExpiredIterator | E::ExpiredToken | E::Other, _) => Reaction::BackOff,
+        }
+    }
+
+    /// Whether the call may have taken effect although it failed, so that a repeat may duplicate.
+    pub fn may_have_landed(self) -> bool {
+        matches!(
+            self,
+            ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other
+        )
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Throttled => "throttled",
+            ErrorKind::ExpiredIterator => "iterator expired",
+            ErrorKind::ExpiredToken => "listing token expired",
+            ErrorKind::InvalidArgument => "invalid argument",
+            ErrorKind::NotFound => "not found",
+            ErrorKind::InUse => "in use",
+            ErrorKind::LimitExceeded => "limit exceeded",
+            ErrorKind::AccessDenied => "access denied",
+            ErrorKind::Credentials => "no usable credentials",
+            ErrorKind::Region => "no usable region",
+            ErrorKind::KmsThrottled => "key service throttled",
+            ErrorKind::Kms => "the stream's encryption key is unusable",
+            ErrorKind::Unavailable => "service unavailable",
+            ErrorKind::Connection => "no connection",
+            ErrorKind::Timeout => "no answer in time",
+            ErrorKind::Other => "unexpected answer",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttled_read_keeps_its_iterator() {
+        assert_eq!(
+            ErrorKind::Throttled.reaction(Call::GetRecords),
+            Reaction::SlowDown
+        );
+        assert_eq!(
+            ErrorKind::LimitExceeded.reaction(Call::GetShardIterator),
+            Reaction::SlowDown
+        );
+    }
+
+    #[test]
+    fn refused_argument_is_judged_by_the_call() {
+        assert_eq!(
+            ErrorKind::InvalidArgument.reaction(Call::GetRecords),
+            Reaction::RenewIteratorOnce
+        );
+        assert_eq!(
+            ErrorKind::InvalidArgument.reaction(Call::GetShardIterator),
+            Reaction::FromOldest
+        );
+        assert_eq!(
+            ErrorKind::InvalidArgument.reaction(Call::PutRecords),
+            Reaction::Fail
+        );
+    }
+
+    #[test]
+    fn permanent_errors_fail_and_passing_ones_do_not() {
+        for kind in [
+            ErrorKind::NotFound,
+            ErrorKind::AccessDenied,
+            ErrorKind::Credentials,
+            ErrorKind::Region,
+        ] {
+            assert_eq!(kind.reaction(Call::GetRecords), Reaction::Fail, "{kind}");
+        }
+        for kind in [
+            ErrorKind::Unavailable,
+            ErrorKind::Connection,
+            ErrorKind::Timeout,
+            ErrorKind::InUse,
+            ErrorKind::Other,
+        ] {
+            assert_eq!(kind.reaction(Call::GetRecords), Reaction::BackOff, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_throttled_put_has_not_landed_and_a_timed_out_one_may_have() {
+        assert!(!ErrorKind::Throttled.may_have_landed());
+        assert!(ErrorKind::Timeout.may_have_landed());
+    }
+}

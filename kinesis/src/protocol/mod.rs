@@ -1,0 +1,10 @@
+//! What to ask the service and when: pure machines, `on(input, now) -> outputs`.
+//!
+//! No file in here opens a socket, reads a clock, awaits, or uses unseeded randomness, so that every schedule a
+//! simulator can think of is replayed exactly. Time comes in as [`Moment`]; jitter from a generator seeded by the caller.
+
+pub mod errors;
+mod moment;
+
+pub use errors::ErrorKind;
+pub use moment::Moment;

@@ -1,0 +1,1 @@
+//! TCP and HTTP on the executors. Knows bytes and requests, and nothing of what they are for.
