@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-/// Why the program ended; the number is its exit code. Documented in `docs/src/exit-codes.md`.
+/// Why the program ended; the number is its exit code. Documented in `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// A job failed, or the run did not hold what it must.

@@ -1,7 +1,7 @@
 //! Job files: a pipeline as plain data, read from TOML and interpreted by the library's builders.
 //!
 //! There is no second engine and no expression language here: what does not fit is Rust. A file
-//! says one source, at most one window, and one sink; `docs/src/job-files.md` is its reference.
+//! says one source, at most one window, and one sink; `docs/job-files.md` is its reference.
 
 mod parse;
 mod table;
