@@ -24,11 +24,7 @@ fn kinesis_traffic_monitor(p: &Pipeline) {
         .window(sliding(secs(1), millis(500)))
         .aggregate(counting())
         .write_to(logger(|w: &WindowResult<u64>| {
-            format!(
-                "At {} Kinesis got {} tweets per second",
-                w.end.local("%H:%M:%S:%3f"),
-                grouped(w.value, 0)
-            )
+            format!("At {} Kinesis got {} tweets per second", w.end.local("%H:%M:%S:%3f"), grouped(w.value, 0))
         }));
 }
 

@@ -26,11 +26,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// `message` is lower case without a full stop; it says what was got and what was expected.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure {
-            exit,
-            message: message.into(),
-            remedy: None,
-        }
+        Failure { exit, message: message.into(), remedy: None }
     }
 
     /// Wrong settings or a wrong job file.
@@ -79,9 +75,6 @@ mod tests {
         assert_eq!(bare.to_string(), "core 9 may not be used");
         let full = bare.with_remedy("use one of 0, 1");
         assert_eq!(full.to_string(), "core 9 may not be used; use one of 0, 1");
-        assert_eq!(
-            Failure::new(Exit::Job, "x").with_remedy("").to_string(),
-            "x"
-        );
+        assert_eq!(Failure::new(Exit::Job, "x").with_remedy("").to_string(), "x");
     }
 }

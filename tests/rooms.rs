@@ -23,12 +23,7 @@ const BORDERS: [Border; 7] = [
         barred: &["crate::pipeline", "crate::worker"],
         why: "sockets know neither pipelines nor workers",
     },
-    Border {
-        files: &["runtime/src/worker"],
-        but_not: &[],
-        barred: &["crate::io"],
-        why: "a worker is a pure machine",
-    },
+    Border { files: &["runtime/src/worker"], but_not: &[], barred: &["crate::io"], why: "a worker is a pure machine" },
     Border {
         files: &["kinesis/src/local/model"],
         but_not: &[],
@@ -52,11 +47,7 @@ const BORDERS: [Border; 7] = [
     },
     Border {
         files: &["window/src", "runtime/src", "kinesis/src", "src"],
-        but_not: &[
-            "runtime/src/facade",
-            "runtime/src/placement",
-            "runtime/src/io",
-        ],
+        but_not: &["runtime/src/facade", "runtime/src/placement", "runtime/src/io"],
         barred: &["glommio"],
         why: "the executor is named behind the facade only",
     },
@@ -81,11 +72,7 @@ fn no_room_names_what_it_must_not_know() {
     for border in &BORDERS {
         let mut seen = 0;
         for file in source_files(root) {
-            let name = file
-                .strip_prefix(root)
-                .expect("found under it")
-                .to_string_lossy()
-                .into_owned();
+            let name = file.strip_prefix(root).expect("found under it").to_string_lossy().into_owned();
             let inside = |rooms: &[&str]| rooms.iter().any(|room| is_in(&name, room));
             if !inside(border.files) || inside(border.but_not) {
                 continue;
@@ -93,54 +80,30 @@ fn no_room_names_what_it_must_not_know() {
             seen += 1;
             let text = fs::read_to_string(&file).expect("a source file is text");
             for path in paths_named(&text) {
-                if border
-                    .barred
-                    .iter()
-                    .any(|barred| begins_with(&path, barred))
-                {
+                if border.barred.iter().any(|barred| begins_with(&path, barred)) {
                     trespasses.push(format!("{name} names {path}: {}", border.why));
                 }
             }
         }
         // A room that moved would otherwise pass unseen.
-        assert!(
-            seen > 0,
-            "no files in {:?}: has the room moved?",
-            border.files
-        );
+        assert!(seen > 0, "no files in {:?}: has the room moved?", border.files);
     }
     assert!(trespasses.is_empty(), "{}", trespasses.join("\n"));
 }
 
 #[test]
 fn trespasses_are_found_however_they_are_written() {
-    let found = |text: &str, barred: &str| {
-        paths_named(text)
-            .iter()
-            .any(|path| begins_with(path, barred))
-    };
+    let found = |text: &str, barred: &str| paths_named(text).iter().any(|path| begins_with(path, barred));
     assert!(found("use crate::worker::Fold;", "crate::worker"));
-    assert!(found(
-        "pub(crate) use crate::{\n    signal,\n    worker::{Fold, Mark},\n};",
-        "crate::worker"
-    ));
+    assert!(found("pub(crate) use crate::{\n    signal,\n    worker::{Fold, Mark},\n};", "crate::worker"));
     assert!(found("use crate::worker as w;", "crate::worker"));
-    assert!(found(
-        "fn f() -> crate::worker::Mark { todo() }",
-        "crate::worker"
-    ));
+    assert!(found("fn f() -> crate::worker::Mark { todo() }", "crate::worker"));
     assert!(found("let now = std::time::Instant::now();", "std::time"));
     assert!(found("use aws_sdk_kinesis::Client;", "aws_"));
     assert!(found("use std::{fmt, time::Duration};", "std::time"));
-    assert!(!found(
-        "// use crate::worker::Fold;\n/// see [`crate::worker`]",
-        "crate::worker"
-    ));
+    assert!(!found("// use crate::worker::Fold;\n/// see [`crate::worker`]", "crate::worker"));
     assert!(!found("use crate::workers::Fold;", "crate::worker"));
-    assert!(!found(
-        "use std::fmt; let text = \"std::time\";",
-        "std::time"
-    ));
+    assert!(!found("use std::fmt; let text = \"std::time\";", "std::time"));
 }
 
 #[test]
@@ -152,20 +115,17 @@ fn rooms_are_files_or_folders() {
 
 /// Whether a file is the room's own file or stands in its folder.
 fn is_in(file: &str, room: &str) -> bool {
-    file.strip_prefix(room)
-        .is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+    file.strip_prefix(room).is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
 }
 
 /// A barred name ending in `_` bars every crate that begins so; others bar the path and all below.
 fn begins_with(path: &str, barred: &str) -> bool {
-    path.strip_prefix(barred)
-        .is_some_and(|rest| barred.ends_with('_') || rest.is_empty() || rest.starts_with("::"))
+    path.strip_prefix(barred).is_some_and(|rest| barred.ends_with('_') || rest.is_empty() || rest.starts_with("::"))
 }
 
 fn source_files(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<_> = ["window", "runtime", "kinesis", "."]
-        .map(|crate_folder| root.join(crate_folder).join("src"))
-        .into();
+    let mut folders: Vec<_> =
+        ["window", "runtime", "kinesis", "."].map(|crate_folder| root.join(crate_folder).join("src")).into();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of sources") {
@@ -194,18 +154,16 @@ fn paths_named(text: &str) -> Vec<String> {
         rest = &rest[at + end..];
     }
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let written = code
-        .split(|c| !is_path(c))
-        .filter(|word| word.contains("::"));
+    let written = code.split(|c| !is_path(c)).filter(|word| word.contains("::"));
     paths.extend(written.map(|word| word.trim_start_matches("::").to_owned()));
     paths
 }
 
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).map(|(at, _)| at).find(|at| {
-        !text[..*at].ends_with(is_part) && text[at + word.len()..].starts_with(char::is_whitespace)
-    })
+    text.match_indices(word)
+        .map(|(at, _)| at)
+        .find(|at| !text[..*at].ends_with(is_part) && text[at + word.len()..].starts_with(char::is_whitespace))
 }
 
 /// Takes `a::{b, c::{d}}` apart into `a::b` and `a::c::d`.
@@ -253,11 +211,7 @@ fn without_comments_and_texts(text: &str) -> String {
             } else if !in_text {
                 code.push(letter);
             }
-            before = if before == '\\' && letter == '\\' {
-                ' '
-            } else {
-                letter
-            };
+            before = if before == '\\' && letter == '\\' { ' ' } else { letter };
         }
         code.push('\n');
     }

@@ -81,12 +81,7 @@ pub(crate) struct Tweets {
 
 impl Default for Tweets {
     fn default() -> Tweets {
-        Tweets {
-            rate: 3,
-            burst_first: 1,
-            burst_last: 9,
-            keys: 10,
-        }
+        Tweets { rate: 3, burst_first: 1, burst_last: 9, keys: 10 }
     }
 }
 
@@ -152,11 +147,7 @@ impl ServiceKeys {
     /// What `self` says, and where it says nothing what `other` says. A pair of keys is taken
     /// whole from one of them, and a profile does not outdo it.
     pub(crate) fn or(self, other: &ServiceKeys) -> ServiceKeys {
-        let keys_from = if self.access_key_id.is_some() {
-            &self
-        } else {
-            other
-        };
+        let keys_from = if self.access_key_id.is_some() { &self } else { other };
         ServiceKeys {
             access_key_id: keys_from.access_key_id.clone(),
             secret_access_key: keys_from.secret_access_key.clone(),

@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::{
-    GroupBy, JobFile, KinesisSink, KinesisSource, Secret, ServiceKeys, SinkSettings,
-    SourceSettings, StartAt, StartRule, Tweets, WindowSettings,
+    GroupBy, JobFile, KinesisSink, KinesisSource, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt,
+    StartRule, Tweets, WindowSettings,
     table::{Document, Item, Table},
 };
 use crate::{
@@ -17,14 +17,8 @@ use crate::{
     },
 };
 
-const SERVICE_KEYS: [&str; 6] = [
-    "endpoint_url",
-    "region",
-    "profile",
-    "access_key_id",
-    "secret_access_key",
-    "session_token",
-];
+const SERVICE_KEYS: [&str; 6] =
+    ["endpoint_url", "region", "profile", "access_key_id", "secret_access_key", "session_token"];
 const START_EXAMPLE: &str = "[{ shards = \".*\", at = \"latest\" }]";
 
 /// Reads and checks the job file at `path`.
@@ -34,13 +28,10 @@ const START_EXAMPLE: &str = "[{ shards = \".*\", at = \"latest\" }]";
 pub(crate) fn read_file(path: &Path) -> Result<JobFile, Failure> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("cannot read the job file {file}: {error}")).with_remedy(
-            "give the path of a TOML file such as examples/kinesis-traffic-monitor.toml",
-        )
+        Failure::usage(format!("cannot read the job file {file}: {error}"))
+            .with_remedy("give the path of a TOML file such as examples/kinesis-traffic-monitor.toml")
     })?;
-    let stem = path
-        .file_stem()
-        .map_or("job".into(), |stem| stem.to_string_lossy());
+    let stem = path.file_stem().map_or("job".into(), |stem| stem.to_string_lossy());
     parse(&file, &stem, &text)
 }
 
@@ -50,10 +41,7 @@ fn parse(file: &str, stem: &str, text: &str) -> Result<JobFile, Failure> {
     let document = DeTable::parse(text).map_err(|error| {
         // Only the message: its full form quotes the line, and the line may hold a secret.
         let offset = error.span().map_or(0, |span| span.start);
-        doc.fail(
-            offset,
-            format!("not TOML: {}", error.message().replace('\n', ", ")),
-        )
+        doc.fail(offset, format!("not TOML: {}", error.message().replace('\n', ", ")))
     })?;
     let root = Table::root(&doc, document.get_ref());
     root.only(&["name", "source", "window", "sink"])?;
@@ -61,9 +49,7 @@ fn parse(file: &str, stem: &str, text: &str) -> Result<JobFile, Failure> {
         Some(item) => job_name(&item)?,
         None => stem.to_owned(),
     };
-    let source_table = root
-        .need("source", "[source] with type = \"kinesis\"")?
-        .table("[source]")?;
+    let source_table = root.need("source", "[source] with type = \"kinesis\"")?.table("[source]")?;
     let source = source(&source_table)?;
     let window = match root.get("window") {
         Some(item) => Some(window(&item.table("[window]")?)?),
@@ -72,31 +58,13 @@ fn parse(file: &str, stem: &str, text: &str) -> Result<JobFile, Failure> {
     if let Some(window) = &window {
         check_times(&source, window, &source_table)?;
     }
-    let kind = if window.is_some() {
-        RowKind::Window
-    } else {
-        RowKind::Item
-    };
-    let sink = sink(
-        &root
-            .need("sink", "[sink] with type = \"logger\"")?
-            .table("[sink]")?,
-        kind,
-    )?;
-    Ok(JobFile {
-        name,
-        source,
-        window,
-        sink,
-    })
+    let kind = if window.is_some() { RowKind::Window } else { RowKind::Item };
+    let sink = sink(&root.need("sink", "[sink] with type = \"logger\"")?.table("[sink]")?, kind)?;
+    Ok(JobFile { name, source, window, sink })
 }
 
 /// A window needs items with times.
-fn check_times(
-    source: &SourceSettings,
-    window: &WindowSettings,
-    table: &Table<'_>,
-) -> Result<(), Failure> {
+fn check_times(source: &SourceSettings, window: &WindowSettings, table: &Table<'_>) -> Result<(), Failure> {
     match source {
         SourceSettings::Tweets(_) => Err(table.fail(
             "a [window] needs times, and the tweets source has none: send the tweets to a stream and count them from there",
@@ -121,14 +89,8 @@ fn job_name(item: &Item<'_>) -> Result<String, Failure> {
 }
 
 fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
-    let kind = table
-        .need("type", "type = \"kinesis\"")?
-        .choice(&[("kinesis", true), ("tweets", false)])?;
-    if kind {
-        kinesis_source(table).map(SourceSettings::Kinesis)
-    } else {
-        tweets(table)
-    }
+    let kind = table.need("type", "type = \"kinesis\"")?.choice(&[("kinesis", true), ("tweets", false)])?;
+    if kind { kinesis_source(table).map(SourceSettings::Kinesis) } else { tweets(table) }
 }
 
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
@@ -136,11 +98,9 @@ fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
     table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
     let stream = stream_name(&table.need("stream", "stream = \"Tweets\"")?)?;
     let start = match table.get("start") {
-        Some(item) => item
-            .tables("a rule of `start`", START_EXAMPLE)?
-            .iter()
-            .map(start_rule)
-            .collect::<Result<_, _>>()?,
+        Some(item) => {
+            item.tables("a rule of `start`", START_EXAMPLE)?.iter().map(start_rule).collect::<Result<_, _>>()?
+        }
         None => Vec::new(),
     };
     let native = match table.get("timestamps") {
@@ -150,21 +110,14 @@ fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
     let lag_ms = match (native, table.get("lag")) {
         (true, Some(lag)) => Some(lag.millis()?),
         (true, None) => {
-            return Err(
-                table.fail("timestamps = \"native\" needs the allowed lag: add lag = \"3s\"")
-            );
+            return Err(table.fail("timestamps = \"native\" needs the allowed lag: add lag = \"3s\""));
         }
         (false, Some(lag)) => {
             return Err(lag.fail("is of use only with timestamps = \"native\": add that key"));
         }
         (false, None) => None,
     };
-    Ok(KinesisSource {
-        stream,
-        start,
-        lag_ms,
-        service: service(table)?,
-    })
+    Ok(KinesisSource { stream, start, lag_ms, service: service(table)? })
 }
 
 fn start_rule(table: &Table<'_>) -> Result<StartRule, Failure> {
@@ -173,21 +126,13 @@ fn start_rule(table: &Table<'_>) -> Result<StartRule, Failure> {
     let pattern = shards.text()?;
     if let Err(error) = regex::Regex::new(pattern) {
         let problem = error.to_string();
-        let last = problem
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned();
+        let last = problem.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let pattern = pattern.escape_debug();
         return Err(shards.fail(format!("`{pattern}` is not a regular expression: {last}")));
     }
     let at = table.need("at", "at = \"latest\"")?;
     let at = parse_start(&at.text_or_date()?).map_err(|problem| at.fail(problem))?;
-    Ok(StartRule {
-        shards: pattern.to_owned(),
-        at,
-    })
+    Ok(StartRule { shards: pattern.to_owned(), at })
 }
 
 /// Reads a start: `latest`, `oldest`, or a moment with its offset.
@@ -227,12 +172,9 @@ fn tweets(table: &Table<'_>) -> Result<SourceSettings, Failure> {
 /// `"1-9"`: from 1 to 9 tweets an item.
 fn burst(item: &Item<'_>) -> Result<(u32, u32), Failure> {
     let text = item.text()?;
-    let ends = text.split_once('-').and_then(|(first, last)| {
-        Some((
-            first.trim().parse::<u32>().ok()?,
-            last.trim().parse::<u32>().ok()?,
-        ))
-    });
+    let ends = text
+        .split_once('-')
+        .and_then(|(first, last)| Some((first.trim().parse::<u32>().ok()?, last.trim().parse::<u32>().ok()?)));
     match ends {
         Some((first, last)) if 1 <= first && first <= last && last <= 1_000 => Ok((first, last)),
         _ => {
@@ -255,14 +197,8 @@ fn window(table: &Table<'_>) -> Result<WindowSettings, Failure> {
         Some(item) => item.choice(&[("partition-key", GroupBy::PartitionKey)])?,
         None => GroupBy::Nothing,
     };
-    table
-        .need("aggregate", "aggregate = \"count\"")?
-        .choice(&[("count", ())])?;
-    Ok(WindowSettings {
-        size_ms,
-        slide_ms,
-        group_by,
-    })
+    table.need("aggregate", "aggregate = \"count\"")?.choice(&[("count", ())])?;
+    Ok(WindowSettings { size_ms, slide_ms, group_by })
 }
 
 /// Reads `sliding SIZE by SLIDE` or `tumbling SIZE`, in ms.
@@ -286,11 +222,7 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
         Stdout,
         Kinesis,
     }
-    let choices = [
-        ("logger", Kind::Logger),
-        ("stdout", Kind::Stdout),
-        ("kinesis", Kind::Kinesis),
-    ];
+    let choices = [("logger", Kind::Logger), ("stdout", Kind::Stdout), ("kinesis", Kind::Kinesis)];
     match table.need("type", "type = \"logger\"")?.choice(&choices)? {
         Kind::Logger => {
             table.only(&["type", "format"])?;
@@ -307,10 +239,7 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
         Kind::Kinesis => {
             table.only(&[["type", "stream"].as_slice(), &SERVICE_KEYS].concat())?;
             let stream = stream_name(&table.need("stream", "stream = \"Tweets\"")?)?;
-            Ok(SinkSettings::Kinesis(KinesisSink {
-                stream,
-                service: service(table)?,
-            }))
+            Ok(SinkSettings::Kinesis(KinesisSink { stream, service: service(table)? }))
         }
     }
 }
@@ -324,18 +253,11 @@ fn stream_name(item: &Item<'_>) -> Result<String, Failure> {
         return Ok(name.to_owned());
     }
     let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
-    Err(item.fail(format!(
-        "\"{shown}\" is not a stream's name: up to 128 letters, digits, `-`, `_` and `.`"
-    )))
+    Err(item.fail(format!("\"{shown}\" is not a stream's name: up to 128 letters, digits, `-`, `_` and `.`")))
 }
 
 fn service(table: &Table<'_>) -> Result<ServiceKeys, Failure> {
-    let text = |key| {
-        table
-            .get(key)
-            .map(|item| item.text().map(str::to_owned))
-            .transpose()
-    };
+    let text = |key| table.get(key).map(|item| item.text().map(str::to_owned)).transpose();
     let secret = |key| text(key).map(|found| found.map(Secret));
     let keys = ServiceKeys {
         endpoint_url: text("endpoint_url")?,
@@ -346,9 +268,7 @@ fn service(table: &Table<'_>) -> Result<ServiceKeys, Failure> {
         session_token: secret("session_token")?,
     };
     if keys.access_key_id.is_some() != keys.secret_access_key.is_some() {
-        return Err(
-            table.fail("access_key_id and secret_access_key go together: give both or neither")
-        );
+        return Err(table.fail("access_key_id and secret_access_key go together: give both or neither"));
     }
     if keys.session_token.is_some() && keys.access_key_id.is_none() {
         return Err(table.fail("session_token needs access_key_id and secret_access_key beside it"));
@@ -364,9 +284,7 @@ fn service(table: &Table<'_>) -> Result<ServiceKeys, Failure> {
 /// # Errors
 /// Says what one looks like.
 pub(crate) fn check_endpoint(url: &str) -> Result<(), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.contains(char::is_whitespace) => Ok(()),
         _ => Err(format!(

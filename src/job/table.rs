@@ -46,12 +46,7 @@ pub(super) struct Table<'a> {
 impl<'a> Table<'a> {
     /// The file's outermost table.
     pub(super) fn root(doc: &'a Document<'a>, map: &'a DeTable<'a>) -> Table<'a> {
-        Table {
-            doc,
-            name: "the job file",
-            offset: 0,
-            map,
-        }
+        Table { doc, name: "the job file", offset: 0, map }
     }
 
     /// Refuses every key that is not in `known`: first of all, since a key mistyped is otherwise
@@ -78,30 +73,20 @@ impl<'a> Table<'a> {
     /// The value of `key`, if the table has it.
     pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
         let (at, value) = self.map.iter().find(|(name, _)| name.get_ref() == key)?;
-        Some(Item {
-            doc: self.doc,
-            table: self.name,
-            key,
-            offset: at.span().start,
-            value: value.get_ref(),
-        })
+        Some(Item { doc: self.doc, table: self.name, key, offset: at.span().start, value: value.get_ref() })
     }
 
     /// The value of `key`; `example` is shown when it is missing.
     pub(super) fn need(&self, key: &'static str, example: &str) -> Result<Item<'a>, Failure> {
         self.get(key).ok_or_else(|| {
-            let problem = format!(
-                "{} lacks the key `{key}`: write, for example, {example}",
-                self.name
-            );
+            let problem = format!("{} lacks the key `{key}`: write, for example, {example}", self.name);
             self.doc.fail(self.offset, problem)
         })
     }
 
     /// A complaint about the table as a whole.
     pub(super) fn fail(&self, problem: impl std::fmt::Display) -> Failure {
-        self.doc
-            .fail(self.offset, format!("{}: {problem}", self.name))
+        self.doc.fail(self.offset, format!("{}: {problem}", self.name))
     }
 }
 
@@ -118,10 +103,7 @@ pub(super) struct Item<'a> {
 impl<'a> Item<'a> {
     /// A complaint about this value.
     pub(super) fn fail(&self, problem: impl std::fmt::Display) -> Failure {
-        self.doc.fail(
-            self.offset,
-            format!("key `{}` in {}: {problem}", self.key, self.table),
-        )
+        self.doc.fail(self.offset, format!("key `{}` in {}: {problem}", self.key, self.table))
     }
 
     /// A complaint that it is of another type than `expected`. Shows the type and never the
@@ -186,31 +168,21 @@ impl<'a> Item<'a> {
         if let Some((_, meaning)) = choices.iter().find(|(word, _)| *word == text) {
             return Ok(*meaning);
         }
-        let words: Vec<_> = choices
-            .iter()
-            .map(|(word, _)| format!("\"{word}\""))
-            .collect();
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let shown = text.escape_debug().to_string();
         let expected = format!("expected {}", words.join(" or "));
-        Err(
-            match nearest(&shown, choices.iter().map(|(word, _)| *word)) {
-                Some(word) if choices.len() > 1 => self.fail(format!(
-                    "got \"{shown}\", did you mean \"{word}\"? ({expected})"
-                )),
-                _ => self.fail(format!("got \"{shown}\", {expected}")),
-            },
-        )
+        Err(match nearest(&shown, choices.iter().map(|(word, _)| *word)) {
+            Some(word) if choices.len() > 1 => {
+                self.fail(format!("got \"{shown}\", did you mean \"{word}\"? ({expected})"))
+            }
+            _ => self.fail(format!("got \"{shown}\", {expected}")),
+        })
     }
 
     /// A table, named `name` in complaints.
     pub(super) fn table(&self, name: &'a str) -> Result<Table<'a>, Failure> {
         match self.value {
-            DeValue::Table(map) => Ok(Table {
-                doc: self.doc,
-                name,
-                offset: self.offset,
-                map,
-            }),
+            DeValue::Table(map) => Ok(Table { doc: self.doc, name, offset: self.offset, map }),
             _ => Err(self.wrong_type(&format!("the table {name}"))),
         }
     }
@@ -224,12 +196,7 @@ impl<'a> Item<'a> {
         items
             .iter()
             .map(|item: &Spanned<DeValue<'a>>| match item.get_ref() {
-                DeValue::Table(map) => Ok(Table {
-                    doc: self.doc,
-                    name,
-                    offset: item.span().start,
-                    map,
-                }),
+                DeValue::Table(map) => Ok(Table { doc: self.doc, name, offset: item.span().start, map }),
                 _ => Err(self.wrong_type(&expected)),
             })
             .collect()

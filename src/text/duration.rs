@@ -13,13 +13,7 @@ impl fmt::Display for BadDuration {
 }
 
 /// Units and their length in ms.
-const UNITS: [(&str, i64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Longest duration that is taken: a hundred years of 365 days, in ms. Far beyond any use, and
 /// far below where adding one to a time could saturate.
@@ -31,9 +25,7 @@ const MILLIS_MAX: i64 = 100 * 365 * 86_400_000;
 pub(crate) fn parse_millis(text: &str) -> Result<i64, BadDuration> {
     let shown = text.escape_debug();
     let trimmed = text.trim();
-    let digits_end = trimmed
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(trimmed.len());
+    let digits_end = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(digits_end);
     let unit = unit.trim_start();
     let how = "write a number and a unit, ms, s, m, h or d, such as 500ms or 3s";
@@ -45,27 +37,19 @@ pub(crate) fn parse_millis(text: &str) -> Result<i64, BadDuration> {
     }
     let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         let unit = unit.escape_debug();
-        return Err(BadDuration(format!(
-            "`{shown}` has the unknown unit `{unit}`: {how}"
-        )));
+        return Err(BadDuration(format!("`{shown}` has the unknown unit `{unit}`: {how}")));
     };
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || number.ends_with('.') || decimals.contains('.') {
         return Err(BadDuration(format!("`{shown}` is not a duration: {how}")));
     }
     let too_long = || BadDuration(format!("`{shown}` is too long: at most 36500d"));
-    let total = whole
-        .parse::<i64>()
-        .ok()
-        .and_then(|whole| whole.checked_mul(*millis))
-        .ok_or_else(too_long)?;
+    let total = whole.parse::<i64>().ok().and_then(|whole| whole.checked_mul(*millis)).ok_or_else(too_long)?;
     let mut part = *millis;
     let mut fraction = 0;
     for digit in decimals.bytes().map(|digit| i64::from(digit - b'0')) {
         if digit != 0 && part % 10 != 0 {
-            return Err(BadDuration(format!(
-                "`{shown}` does not come to whole milliseconds"
-            )));
+            return Err(BadDuration(format!("`{shown}` does not come to whole milliseconds")));
         }
         part /= 10;
         fraction += digit * part;
@@ -78,11 +62,8 @@ pub(crate) fn parse_millis(text: &str) -> Result<i64, BadDuration> {
 
 /// A length of time as people write it, in the greatest unit that holds it whole.
 pub(crate) fn show_millis(millis: i64) -> String {
-    let (unit, length) = UNITS
-        .iter()
-        .rev()
-        .find(|(_, length)| millis % length == 0 && millis != 0)
-        .unwrap_or(&UNITS[1]);
+    let (unit, length) =
+        UNITS.iter().rev().find(|(_, length)| millis % length == 0 && millis != 0).unwrap_or(&UNITS[1]);
     format!("{}{unit}", millis / length)
 }
 
@@ -92,16 +73,9 @@ mod tests {
 
     #[test]
     fn each_unit_is_read() {
-        let texts = [
-            "500ms", "3s", "2m", "1h", "1d", "1.5s", "0.25h", " 10 s ", "0s",
-        ];
+        let texts = ["500ms", "3s", "2m", "1h", "1d", "1.5s", "0.25h", " 10 s ", "0s"];
         let read = texts.map(|text| parse_millis(text).expect("a duration"));
-        assert_eq!(
-            read,
-            [
-                500, 3_000, 120_000, 3_600_000, 86_400_000, 1_500, 900_000, 10_000, 0
-            ]
-        );
+        assert_eq!(read, [500, 3_000, 120_000, 3_600_000, 86_400_000, 1_500, 900_000, 10_000, 0]);
     }
 
     #[test]
@@ -115,19 +89,10 @@ mod tests {
         assert_eq!(said("1..5s"), format!("`1..5s` is not a duration: {how}"));
         assert_eq!(said(".s"), format!("`.s` is not a duration: {how}"));
         assert_eq!(said("1.s"), format!("`1.s` is not a duration: {how}"));
-        assert_eq!(
-            said("3 sec"),
-            format!("`3 sec` has the unknown unit `sec`: {how}")
-        );
+        assert_eq!(said("3 sec"), format!("`3 sec` has the unknown unit `sec`: {how}"));
         assert_eq!(said("0.5ms"), "`0.5ms` does not come to whole milliseconds");
-        assert_eq!(
-            said("1.0005s"),
-            "`1.0005s` does not come to whole milliseconds"
-        );
-        assert_eq!(
-            said("99999999999999999999s"),
-            "`99999999999999999999s` is too long: at most 36500d"
-        );
+        assert_eq!(said("1.0005s"), "`1.0005s` does not come to whole milliseconds");
+        assert_eq!(said("99999999999999999999s"), "`99999999999999999999s` is too long: at most 36500d");
         assert_eq!(said("36501d"), "`36501d` is too long: at most 36500d");
         assert!(said("\u{1b}[31m").starts_with("`\\u{1b}[31m`"));
     }
@@ -140,9 +105,6 @@ mod tests {
     #[test]
     fn durations_are_shown_in_the_greatest_whole_unit() {
         let shown = [500, 1_000, 1_500, 120_000, 0].map(show_millis);
-        assert_eq!(
-            shown,
-            ["500ms", "1s", "1500ms", "2m", "0s"].map(String::from)
-        );
+        assert_eq!(shown, ["500ms", "1s", "1500ms", "2m", "0s"].map(String::from));
     }
 }

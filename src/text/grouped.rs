@@ -36,10 +36,7 @@ mod tests {
     #[test]
     fn numbers_are_grouped_by_thousands() {
         let shown = [0, 7, 999, 1_000, 12_345, 1_234_567].map(|n| grouped(n, 0));
-        assert_eq!(
-            shown,
-            ["0", "7", "999", "1,000", "12,345", "1,234,567"].map(String::from)
-        );
+        assert_eq!(shown, ["0", "7", "999", "1,000", "12,345", "1,234,567"].map(String::from));
         assert_eq!(grouped(u64::MAX, 0), "18,446,744,073,709,551,615");
     }
 

@@ -5,11 +5,8 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 /// The moment `millis` after the Unix epoch in the machine's time zone; times that no calendar
 /// holds (before the year -9999, after 9999) are moved to its end.
 fn zoned(millis: i64) -> Zoned {
-    let moment = Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    });
+    let moment =
+        Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX });
     moment.to_zoned(TimeZone::system())
 }
 
@@ -44,9 +41,7 @@ mod tests {
 
     #[test]
     fn times_beyond_the_calendar_are_shown_at_its_ends() {
-        assert!(
-            show_local(i64::MAX).starts_with("9999-") || show_local(i64::MAX).starts_with("+9999")
-        );
+        assert!(show_local(i64::MAX).starts_with("9999-") || show_local(i64::MAX).starts_with("+9999"));
         assert!(show_local(i64::MIN).starts_with("-9999"));
     }
 }

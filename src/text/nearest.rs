@@ -4,10 +4,7 @@
 ///
 /// An edit is a letter put in, left out or changed, or two neighbours swapped; near enough is a
 /// third of the longer name, at least one and at most three edits. The first of equals wins.
-pub(crate) fn nearest<'a>(
-    given: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     let mut best: Option<(usize, &str)> = None;
     for name in known {
@@ -36,10 +33,7 @@ fn edits(from: &str, to: &str) -> usize {
             let mut least = (rows[(row - 1) * width + column - 1] + changed)
                 .min(rows[(row - 1) * width + column] + 1)
                 .min(rows[row * width + column - 1] + 1);
-            let swapped = row > 1
-                && column > 1
-                && from[row - 1] == to[column - 2]
-                && from[row - 2] == to[column - 1];
+            let swapped = row > 1 && column > 1 && from[row - 1] == to[column - 2] && from[row - 2] == to[column - 1];
             if swapped {
                 least = least.min(rows[(row - 2) * width + column - 2] + 1);
             }

@@ -78,11 +78,7 @@ pub(crate) struct BadTemplate {
 
 impl fmt::Display for BadTemplate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "format template, column {}: {}",
-            self.column, self.problem
-        )
+        write!(out, "format template, column {}: {}", self.column, self.problem)
     }
 }
 
@@ -99,14 +95,10 @@ impl Template {
                 literal.push(character);
                 rest = &rest[2..];
             } else if character == '}' {
-                return Err(fail(
-                    "`}` closes nothing: write `}}` for the brace itself".into(),
-                ));
+                return Err(fail("`}` closes nothing: write `}}` for the brace itself".into()));
             } else if character == '{' {
                 let Some(close) = rest.find('}') else {
-                    return Err(fail(
-                        "`{` is not closed: write `{{` for the brace itself".into(),
-                    ));
+                    return Err(fail("`{` is not closed: write `{{` for the brace itself".into()));
                 };
                 if !literal.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut literal)));
@@ -157,9 +149,7 @@ impl Template {
 
 fn time(millis: i64, format: Option<&str>) -> String {
     match format {
-        Some(format) => {
-            local_time::format_local(millis, format).expect("the format was tried when parsed")
-        }
+        Some(format) => local_time::format_local(millis, format).expect("the format was tried when parsed"),
         None => local_time::show_local(millis),
     }
 }
@@ -182,9 +172,7 @@ fn place(inside: &str, kind: RowKind) -> Result<Part, String> {
         ("start", format) => Ok(Part::Start(time_format(format)?)),
         ("end", format) => Ok(Part::End(time_format(format)?)),
         ("value", None) => Ok(Part::Value(None)),
-        ("value", Some(format)) if kind == RowKind::Window => {
-            number_format(format).map(Part::Value)
-        }
+        ("value", Some(format)) if kind == RowKind::Window => number_format(format).map(Part::Value),
         ("key", None) => Ok(Part::Key),
         ("partial", None) => Ok(Part::Partial),
         ("firing", None) => Ok(Part::Firing),
@@ -199,10 +187,7 @@ fn time_format(format: Option<&str>) -> Result<Option<String>, String> {
     match local_time::format_local(0, format) {
         Ok(shown) if !shown.is_empty() => Ok(Some(format.to_owned())),
         Ok(_) => Err("the time format is empty: write one such as %H:%M:%S:%3f".into()),
-        Err(problem) => Err(format!(
-            "bad time format `{}`: {problem}",
-            format.escape_debug()
-        )),
+        Err(problem) => Err(format!("bad time format `{}`: {problem}", format.escape_debug())),
     }
 }
 
@@ -238,15 +223,11 @@ mod tests {
     };
 
     fn shown(text: &str) -> String {
-        Template::parse(text, RowKind::Window)
-            .expect("a right template")
-            .show(&ROW)
+        Template::parse(text, RowKind::Window).expect("a right template").show(&ROW)
     }
 
     fn said(text: &str, kind: RowKind) -> String {
-        Template::parse(text, kind)
-            .expect_err("a wrong template")
-            .to_string()
+        Template::parse(text, kind).expect_err("a wrong template").to_string()
     }
 
     #[test]
@@ -257,10 +238,7 @@ mod tests {
 
     #[test]
     fn every_field_is_shown() {
-        assert_eq!(
-            shown("{start:%S} {end:%S} {key} {value} {partial} {firing}"),
-            "59 00 7 1234 partial 2"
-        );
+        assert_eq!(shown("{start:%S} {end:%S} {key} {value} {partial} {firing}"), "59 00 7 1234 partial 2");
         assert_eq!(shown("{value:,8}"), "0001,234");
         assert_eq!(shown("{{{key}}} é"), "{7} é");
         assert!(shown("{end}").contains(":00.708"));
@@ -269,10 +247,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_column() {
         let window = RowKind::Window;
-        assert_eq!(
-            said("é {ent:%H}", window),
-            "format template, column 3: unknown field `ent`: did you mean `end`?"
-        );
+        assert_eq!(said("é {ent:%H}", window), "format template, column 3: unknown field `ent`: did you mean `end`?");
         assert_eq!(
             said("{tweets}", window),
             "format template, column 1: unknown field `tweets`: expected one of start, end, key, value, partial, firing"
@@ -285,10 +260,7 @@ mod tests {
             said("a }", window),
             "format template, column 3: `}` closes nothing: write `}}` for the brace itself"
         );
-        assert!(
-            said("{end:%!}", window)
-                .starts_with("format template, column 1: bad time format `%!`: ")
-        );
+        assert!(said("{end:%!}", window).starts_with("format template, column 1: bad time format `%!`: "));
         assert_eq!(
             said("{end:}", window),
             "format template, column 1: the time format is empty: write one such as %H:%M:%S:%3f"

@@ -1,9 +1,7 @@
 //! Right job files are understood; each kind of mistake is answered with its line and its cure.
 
 use super::parse;
-use crate::job::{
-    GroupBy, JobFile, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt, StartRule, Tweets,
-};
+use crate::job::{GroupBy, JobFile, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt, StartRule, Tweets};
 
 const MONITOR: &str = include_str!("../../../examples/kinesis-traffic-monitor.toml");
 const PUBLISHER: &str = include_str!("../../../examples/tweet-publisher.toml");
@@ -13,9 +11,7 @@ fn read(text: &str) -> JobFile {
 }
 
 fn said(text: &str) -> String {
-    parse("job.toml", "job", text)
-        .expect_err("a wrong job file")
-        .to_string()
+    parse("job.toml", "job", text).expect_err("a wrong job file").to_string()
 }
 
 /// A right file with one line changed.
@@ -28,23 +24,12 @@ fn monitor_with(line: &str, changed: &str) -> String {
 fn the_monitor_example_says_what_the_tutorial_says() {
     let job = parse("m.toml", "kinesis-traffic-monitor", MONITOR).expect("a right job file");
     assert_eq!(job.name, "kinesis-traffic-monitor");
-    let SourceSettings::Kinesis(source) = job.source else {
-        panic!("not kinesis")
-    };
+    let SourceSettings::Kinesis(source) = job.source else { panic!("not kinesis") };
     assert_eq!(source.stream, "Tweets");
-    assert_eq!(
-        source.start,
-        [StartRule {
-            shards: ".*".into(),
-            at: StartAt::Latest
-        }]
-    );
+    assert_eq!(source.start, [StartRule { shards: ".*".into(), at: StartAt::Latest }]);
     assert_eq!(source.lag_ms, Some(3_000));
     let window = job.window.expect("a window");
-    assert_eq!(
-        (window.size_ms, window.slide_ms, window.group_by),
-        (1_000, 500, GroupBy::Nothing)
-    );
+    assert_eq!((window.size_ms, window.slide_ms, window.group_by), (1_000, 500, GroupBy::Nothing));
     assert!(matches!(job.sink, SinkSettings::Logger(_)));
 }
 
@@ -54,9 +39,7 @@ fn the_publisher_example_says_what_the_tutorial_says() {
     assert_eq!(job.name, "tweet-publisher");
     assert_eq!(job.source, SourceSettings::Tweets(Tweets::default()));
     assert_eq!(job.window, None);
-    let SinkSettings::Kinesis(sink) = job.sink else {
-        panic!("not kinesis")
-    };
+    let SinkSettings::Kinesis(sink) = job.sink else { panic!("not kinesis") };
     assert_eq!(sink.stream, "Tweets");
 }
 
@@ -89,18 +72,9 @@ fn every_key_is_understood() {
         "#,
     );
     assert_eq!(job.name, "keyed");
-    let SourceSettings::Kinesis(source) = job.source else {
-        panic!("not kinesis")
-    };
+    let SourceSettings::Kinesis(source) = job.source else { panic!("not kinesis") };
     let at: Vec<_> = source.start.iter().map(|rule| rule.at).collect();
-    assert_eq!(
-        at,
-        [
-            StartAt::Oldest,
-            StartAt::Timestamp(1_795_450_287_000),
-            StartAt::Timestamp(1_795_446_687_500)
-        ]
-    );
+    assert_eq!(at, [StartAt::Oldest, StartAt::Timestamp(1_795_450_287_000), StartAt::Timestamp(1_795_446_687_500)]);
     assert_eq!(source.lag_ms, Some(1_500));
     assert_eq!(source.service.region.as_deref(), Some("eu-west-1"));
     assert!(!format!("{source:?}").contains("hush"));
@@ -113,38 +87,26 @@ fn every_key_is_understood() {
 
 #[test]
 fn the_tweets_source_takes_rate_burst_and_keys() {
-    let job = read(
-        "source = { type = \"tweets\", rate = 50, burst = \"2-4\", keys = 3 }\nsink = { type = \"logger\" }",
-    );
-    let tweets = Tweets {
-        rate: 50,
-        burst_first: 2,
-        burst_last: 4,
-        keys: 3,
-    };
+    let job =
+        read("source = { type = \"tweets\", rate = 50, burst = \"2-4\", keys = 3 }\nsink = { type = \"logger\" }");
+    let tweets = Tweets { rate: 50, burst_first: 2, burst_last: 4, keys: 3 };
     assert_eq!(job.source, SourceSettings::Tweets(tweets));
 }
 
 #[test]
 fn an_unknown_key_is_named_with_file_line_and_the_right_name() {
-    let line = MONITOR
-        .lines()
-        .position(|line| line.starts_with("stream"))
-        .expect("a stream")
-        + 1;
+    let line = MONITOR.lines().position(|line| line.starts_with("stream")).expect("a stream") + 1;
     assert_eq!(
         said(&monitor_with("stream = ", "straem = ")),
         format!(
             "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, timestamps, lag, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
         )
     );
+    assert!(said("sauce = 1").starts_with("job.toml:1: unknown key `sauce` in the job file: did you mean `source`?"));
     assert!(
-        said("sauce = 1")
-            .starts_with("job.toml:1: unknown key `sauce` in the job file: did you mean `source`?")
+        said(&monitor_with("over = ", "parallelism = "))
+            .contains("unknown key `parallelism` in [window]: expected one of over, group_by, aggregate")
     );
-    assert!(said(&monitor_with("over = ", "parallelism = ")).contains(
-        "unknown key `parallelism` in [window]: expected one of over, group_by, aggregate"
-    ));
     assert!(
         said(&monitor_with("shards = ", "shard = "))
             .contains("unknown key `shard` in a rule of `start`: did you mean `shards`?")
@@ -154,11 +116,7 @@ fn an_unknown_key_is_named_with_file_line_and_the_right_name() {
 
 #[test]
 fn a_bad_duration_is_named_with_its_key() {
-    let line = MONITOR
-        .lines()
-        .position(|line| line.starts_with("lag"))
-        .expect("a lag")
-        + 1;
+    let line = MONITOR.lines().position(|line| line.starts_with("lag")).expect("a lag") + 1;
     assert_eq!(
         said(&monitor_with("lag = \"3s\"", "lag = \"3 parsecs\"")),
         format!(
@@ -169,17 +127,15 @@ fn a_bad_duration_is_named_with_its_key() {
         "key `lag` in [source]: expected a duration in quotes, such as \"500ms\" or \"3s\", got a whole number"
     ));
     assert!(
-        said(&monitor_with("1s by 500ms", "1s by soon"))
-            .contains("key `over` in [window]: `soon` is not a duration")
+        said(&monitor_with("1s by 500ms", "1s by soon")).contains("key `over` in [window]: `soon` is not a duration")
     );
 }
 
 #[test]
 fn wrong_windows_are_refused_with_the_reason() {
     assert!(
-        said(&monitor_with("sliding 1s by 500ms", "hopping 1s")).contains(
-            "\"hopping 1s\" is not a window: expected \"sliding 1s by 500ms\" or \"tumbling 1s\""
-        )
+        said(&monitor_with("sliding 1s by 500ms", "hopping 1s"))
+            .contains("\"hopping 1s\" is not a window: expected \"sliding 1s by 500ms\" or \"tumbling 1s\"")
     );
     assert!(said(&monitor_with("1s by 500ms", "0s by 500ms")).contains("key `over` in [window]: "));
     assert!(said(&monitor_with("1s by 500ms", "1h by 7ms")).contains("65_535"));
@@ -190,40 +146,25 @@ fn wrong_words_are_answered_with_the_right_ones() {
     assert!(said(&monitor_with("\"kinesis\"", "\"kinessis\"")).contains(
         "key `type` in [source]: got \"kinessis\", did you mean \"kinesis\"? (expected \"kinesis\" or \"tweets\")"
     ));
-    assert!(
-        said(&monitor_with("\"count\"", "\"sum\"")).contains("got \"sum\", expected \"count\"")
-    );
+    assert!(said(&monitor_with("\"count\"", "\"sum\"")).contains("got \"sum\", expected \"count\""));
     assert!(said(&monitor_with("\"latest\"", "\"yesterday\"")).contains(
         "\"yesterday\" is not a position: expected latest, oldest (trim-horizon), or a time with its offset"
     ));
-    assert!(
-        said(&monitor_with("\".*\"", "\"(\""))
-            .contains("`(` is not a regular expression: unclosed group")
-    );
+    assert!(said(&monitor_with("\".*\"", "\"(\"")).contains("`(` is not a regular expression: unclosed group"));
     assert!(said(&monitor_with("{value:,}", "{values:,}")).contains("format template, column"));
     assert!(said(&monitor_with("\"Tweets\"", "\"no spaces\"")).contains("is not a stream's name"));
 }
 
 #[test]
 fn missing_keys_and_tables_are_named_with_an_example() {
-    let line = MONITOR
-        .lines()
-        .position(|line| line == "[source]")
-        .expect("a source")
-        + 1;
+    let line = MONITOR.lines().position(|line| line == "[source]").expect("a source") + 1;
     assert_eq!(
         said(&monitor_with("stream = \"Tweets\"", "")),
-        format!(
-            "job.toml:{line}: [source] lacks the key `stream`: write, for example, stream = \"Tweets\""
-        )
+        format!("job.toml:{line}: [source] lacks the key `stream`: write, for example, stream = \"Tweets\"")
     );
     assert!(said("").contains("job.toml:1: the job file lacks the key `source`"));
-    assert!(
-        said(&monitor_with("lag = \"3s\"", "")).contains("needs the allowed lag: add lag = \"3s\"")
-    );
-    assert!(
-        said(&monitor_with("timestamps = \"native\"", "")).contains("of use only with timestamps")
-    );
+    assert!(said(&monitor_with("lag = \"3s\"", "")).contains("needs the allowed lag: add lag = \"3s\""));
+    assert!(said(&monitor_with("timestamps = \"native\"", "")).contains("of use only with timestamps"));
     let timeless = monitor_with("timestamps = \"native\"", "").replace("lag = \"3s\"", "");
     assert!(said(&timeless).contains("a [window] of 1s needs times"));
 }
@@ -231,55 +172,22 @@ fn missing_keys_and_tables_are_named_with_an_example() {
 #[test]
 fn types_are_checked_and_secrets_never_shown() {
     assert!(
-        said("source = 1").contains(
-            "key `source` in the job file: expected the table [source], got a whole number"
-        )
+        said("source = 1").contains("key `source` in the job file: expected the table [source], got a whole number")
     );
-    assert!(
-        said(&monitor_with("stream = \"Tweets\"", "stream = \"\""))
-            .contains("key `stream` in [source]: is empty")
-    );
+    assert!(said(&monitor_with("stream = \"Tweets\"", "stream = \"\"")).contains("key `stream` in [source]: is empty"));
     let keys = "stream = \"Tweets\"\naccess_key_id = \"id\"\nsecret_access_key = ";
-    let unquoted = said(&monitor_with(
-        "stream = \"Tweets\"",
-        &format!("{keys}hushhush"),
-    ));
-    assert!(
-        unquoted.contains("not TOML") && !unquoted.contains("hushhush"),
-        "{unquoted}"
-    );
-    let number = said(&monitor_with(
-        "stream = \"Tweets\"",
-        &format!("{keys}12345"),
-    ));
-    assert!(
-        number.contains("got a whole number") && !number.contains("12345"),
-        "{number}"
-    );
-    let half = said(&monitor_with(
-        "stream = \"Tweets\"",
-        "stream = \"Tweets\"\naccess_key_id = \"id\"",
-    ));
-    assert!(
-        half.contains("access_key_id and secret_access_key go together"),
-        "{half}"
-    );
+    let unquoted = said(&monitor_with("stream = \"Tweets\"", &format!("{keys}hushhush")));
+    assert!(unquoted.contains("not TOML") && !unquoted.contains("hushhush"), "{unquoted}");
+    let number = said(&monitor_with("stream = \"Tweets\"", &format!("{keys}12345")));
+    assert!(number.contains("got a whole number") && !number.contains("12345"), "{number}");
+    let half = said(&monitor_with("stream = \"Tweets\"", "stream = \"Tweets\"\naccess_key_id = \"id\""));
+    assert!(half.contains("access_key_id and secret_access_key go together"), "{half}");
     let tweets = said("source = { type = \"tweets\", rate = 0 }\nsink = { type = \"logger\" }");
-    assert!(
-        tweets.contains("key `rate` in [source]: 0 is out of range, expected 1 to 1000000"),
-        "{tweets}"
-    );
-    let burst =
-        said("source = { type = \"tweets\", burst = \"9-1\" }\nsink = { type = \"logger\" }");
+    assert!(tweets.contains("key `rate` in [source]: 0 is out of range, expected 1 to 1000000"), "{tweets}");
+    let burst = said("source = { type = \"tweets\", burst = \"9-1\" }\nsink = { type = \"logger\" }");
     assert!(burst.contains("\"9-1\" is not a burst"), "{burst}");
-    let url = said(&monitor_with(
-        "stream = \"Tweets\"",
-        "stream = \"Tweets\"\nendpoint_url = \"localhost:4567\"",
-    ));
-    assert!(
-        url.contains("\"localhost:4567\" is not an endpoint"),
-        "{url}"
-    );
+    let url = said(&monitor_with("stream = \"Tweets\"", "stream = \"Tweets\"\nendpoint_url = \"localhost:4567\""));
+    assert!(url.contains("\"localhost:4567\" is not an endpoint"), "{url}");
 }
 
 #[test]
@@ -290,10 +198,7 @@ fn windows_over_the_tweets_source_are_refused() {
 
 #[test]
 fn what_is_said_nearer_wins_and_a_pair_of_keys_stays_whole() {
-    let near = ServiceKeys {
-        region: Some("near".into()),
-        ..ServiceKeys::default()
-    };
+    let near = ServiceKeys { region: Some("near".into()), ..ServiceKeys::default() };
     let far = ServiceKeys {
         region: Some("far".into()),
         access_key_id: Some("id".into()),
@@ -303,9 +208,6 @@ fn what_is_said_nearer_wins_and_a_pair_of_keys_stays_whole() {
     let both = near.clone().or(&far);
     assert_eq!(both.region.as_deref(), Some("near"));
     assert_eq!(both.access_key_id.as_deref(), Some("id"));
-    let own = ServiceKeys {
-        access_key_id: Some("own".into()),
-        ..near
-    };
+    let own = ServiceKeys { access_key_id: Some("own".into()), ..near };
     assert_eq!(own.or(&far).secret_access_key, None);
 }
