@@ -91,6 +91,19 @@ impl RecordBatch {
         self.rows[index].arrival_ms
     }
 
+    /// A handle to record `index`. Panics if there is no such record. Allocates nothing.
+    pub fn record(self: &Rc<Self>, index: u32) -> Record {
+        assert!(
+            (index as usize) < self.len(),
+            "record {index} of a batch of {}",
+            self.len()
+        );
+        Record {
+            batch: Rc::clone(self),
+            index,
+        }
+    }
+
     /// Handles to the records in `range`, in order. Panics if the range is not within `0..len()`.
     pub fn records(self: &Rc<Self>, range: Range<usize>) -> impl Iterator<Item = Record> + use<> {
         assert!(

@@ -54,8 +54,10 @@ pub enum Reaction {
     RenewIterator,
     /// Fetch a new iterator once; if the fresh one is refused too, fail.
     RenewIteratorOnce,
-    /// The start lies outside the shard or its retention: read from the oldest record left, and note the gap.
+    /// The position lies outside the shard or its retention: read from the oldest record left, and note the gap.
     FromOldest,
+    /// The shard has aged out, or the stream is gone: list the shards to know which.
+    AskListing,
     /// Wait with growing, jittered back-off up to 5 s, then the same again, for as long as it takes.
     BackOff,
     /// An operator has to mend something, and a mended setting should heal us: try again every 30 s, loudly.
@@ -71,21 +73,33 @@ pub enum Call {
     GetShardIterator,
     /// `GetRecords`.
     GetRecords,
+    /// `ListShards`.
+    ListShards,
     /// `PutRecords`, as a whole (records refused inside an answer are always put again).
     PutRecords,
 }
 
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
 impl ErrorKind {
-    /// What to do when `call` failed this way. Never allocates.
-    pub fn reaction(self, call: Call) -> Reaction {
+    /// What to do when `call` failed this way. `worked_before`: a call of this reader or writer has succeeded, so that
+    /// the settings were good once and what is refused now may be granted again. Never allocates.
+    pub fn reaction(self, call: Call, worked_before: bool) -> Reaction {
         use ErrorKind as E;
         match (self, call) {
             (E::Throttled | E::LimitExceeded | E::KmsThrottled, _) => Reaction::SlowDown,
             (E::ExpiredIterator, Call::GetRecords) => Reaction::RenewIterator,
             (E::InvalidArgument, Call::GetRecords) => Reaction::RenewIteratorOnce,
             (E::InvalidArgument, Call::GetShardIterator) => Reaction::FromOldest,
-            (E::InvalidArgument, Call::PutRecords) => Reaction::Fail,
-            (E::NotFound | E::AccessDenied | E::Credentials | E::Region, _) => Reaction::Fail,
+            (E::InvalidArgument, Call::PutRecords | Call::ListShards) => Reaction::Fail,
+            (E::NotFound, Call::GetRecords | Call::GetShardIterator) => Reaction::AskListing,
+            (E::NotFound | E::Region, _) => Reaction::Fail,
+            (E::AccessDenied | E::Credentials, _) if worked_before => Reaction::RetrySlowly,
+            (E::AccessDenied | E::Credentials, _) => Reaction::Fail,
             (E::Kms, _) => Reaction::RetrySlowly,
             (E::InUse | E::Unavailable | E::Connection | E::Timeout, _) => Reaction::BackOff,
             (E::ExpiredIterator | E::ExpiredToken | E::Other, _) => Reaction::BackOff,
@@ -131,41 +145,63 @@ mod tests {
     #[test]
     fn throttled_read_keeps_its_iterator() {
         assert_eq!(
-            ErrorKind::Throttled.reaction(Call::GetRecords),
+            ErrorKind::Throttled.reaction(Call::GetRecords, true),
             Reaction::SlowDown
         );
         assert_eq!(
-            ErrorKind::LimitExceeded.reaction(Call::GetShardIterator),
+            ErrorKind::LimitExceeded.reaction(Call::GetShardIterator, true),
             Reaction::SlowDown
         );
     }
 
     #[test]
     fn refused_argument_is_judged_by_the_call() {
+        let reaction = |call| ErrorKind::InvalidArgument.reaction(call, true);
+        assert_eq!(reaction(Call::GetRecords), Reaction::RenewIteratorOnce);
+        assert_eq!(reaction(Call::GetShardIterator), Reaction::FromOldest);
+        assert_eq!(reaction(Call::PutRecords), Reaction::Fail);
+    }
+
+    #[test]
+    fn missing_shard_is_looked_up_and_missing_stream_fails() {
         assert_eq!(
-            ErrorKind::InvalidArgument.reaction(Call::GetRecords),
-            Reaction::RenewIteratorOnce
+            ErrorKind::NotFound.reaction(Call::GetRecords, true),
+            Reaction::AskListing
         );
         assert_eq!(
-            ErrorKind::InvalidArgument.reaction(Call::GetShardIterator),
-            Reaction::FromOldest
+            ErrorKind::NotFound.reaction(Call::ListShards, true),
+            Reaction::Fail
         );
         assert_eq!(
-            ErrorKind::InvalidArgument.reaction(Call::PutRecords),
+            ErrorKind::NotFound.reaction(Call::PutRecords, true),
             Reaction::Fail
         );
     }
 
     #[test]
-    fn permanent_errors_fail_and_passing_ones_do_not() {
-        for kind in [
-            ErrorKind::NotFound,
-            ErrorKind::AccessDenied,
-            ErrorKind::Credentials,
-            ErrorKind::Region,
-        ] {
-            assert_eq!(kind.reaction(Call::GetRecords), Reaction::Fail, "{kind}");
+    fn refused_credentials_fail_at_the_start_and_are_waited_for_later() {
+        for kind in [ErrorKind::AccessDenied, ErrorKind::Credentials] {
+            assert_eq!(
+                kind.reaction(Call::GetRecords, false),
+                Reaction::Fail,
+                "{kind}"
+            );
+            assert_eq!(
+                kind.reaction(Call::GetRecords, true),
+                Reaction::RetrySlowly,
+                "{kind}"
+            );
         }
+    }
+
+    #[test]
+    fn passing_errors_are_retried_whatever_the_call() {
+        let calls = [
+            Call::GetRecords,
+            Call::GetShardIterator,
+            Call::ListShards,
+            Call::PutRecords,
+        ];
         for kind in [
             ErrorKind::Unavailable,
             ErrorKind::Connection,
@@ -173,7 +209,13 @@ mod tests {
             ErrorKind::InUse,
             ErrorKind::Other,
         ] {
-            assert_eq!(kind.reaction(Call::GetRecords), Reaction::BackOff, "{kind}");
+            for call in calls {
+                assert_eq!(
+                    kind.reaction(call, false),
+                    Reaction::BackOff,
+                    "{kind} of {call}"
+                );
+            }
         }
     }
 

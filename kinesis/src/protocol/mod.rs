@@ -4,7 +4,15 @@
 //! simulator can think of is replayed exactly. Time comes in as [`Moment`]; jitter from a generator seeded by the caller.
 
 pub mod errors;
+pub mod id;
 mod moment;
+pub mod pacing;
+pub mod polling;
+pub mod position;
+pub mod sabotage;
+pub mod service_clock;
+mod shard;
 
 pub use errors::ErrorKind;
 pub use moment::Moment;
+pub use shard::ShardInfo;

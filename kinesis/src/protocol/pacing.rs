@@ -1,0 +1,115 @@
+//! How fast a shard may be read, and how long to wait after a failure.
+
+use std::time::Duration;
+
+use super::Moment;
+
+/// Least time between two `GetRecords` calls on a shard: 5 a second, all readers of the shard together.
+/// Source: *Kinesis Developer Guide*, "Quotas and limits", read 2026-11-23.
+pub const CALL_INTERVAL: Duration = Duration::from_millis(200);
+/// What a shard gives its polling readers together, in bytes a second. Source: as above; an answer of 10 MiB costs 5 s.
+pub const READ_BYTES_PER_S: u64 = 2 * 1024 * 1024;
+
+/// When a shard may be asked again, by calls and by bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadPacing {
+    due: Moment,
+}
+
+impl ReadPacing {
+    /// A shard that was not asked yet: due at once.
+    pub fn new() -> ReadPacing {
+        ReadPacing::default()
+    }
+
+    /// A call sent at `sent` brought `bytes` of keys and data.
+    pub fn on_answer(&mut self, sent: Moment, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let cost_ns = u128::from(bytes) * 1_000_000_000 / u128::from(READ_BYTES_PER_S);
+        let cost = Duration::from_nanos(u64::try_from(cost_ns).unwrap_or(u64::MAX));
+        self.due = self.due.max(sent + cost.max(CALL_INTERVAL));
+    }
+
+    /// A call failed, the news came at `now`: it counts as a call all the same.
+    pub fn on_failure(&mut self, now: Moment) {
+        self.due = self.due.max(now + CALL_INTERVAL);
+    }
+
+    /// The earliest moment for the next call.
+    pub fn due(&self) -> Moment {
+        self.due
+    }
+}
+
+/// Waits that double from `first` to `last`, each shortened by up to half at random so that readers do not march in step.
+#[derive(Debug, Clone, Copy)]
+pub struct BackOff {
+    first: Duration,
+    last: Duration,
+    failures: u32,
+}
+
+impl BackOff {
+    /// One that has seen no failure.
+    pub const fn new(first: Duration, last: Duration) -> BackOff {
+        BackOff {
+            first,
+            last,
+            failures: 0,
+        }
+    }
+
+    /// How long to wait after one more failure: between half and the whole of `first * 2^failures`, at most `last`.
+    pub fn next_wait(&mut self, rng: &mut fastrand::Rng) -> Duration {
+        let whole = self
+            .first
+            .saturating_mul(1 << self.failures.min(20))
+            .min(self.last);
+        self.failures = self.failures.saturating_add(1);
+        whole.mul_f64(0.5 + 0.5 * rng.f64())
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// A success: the next failure waits short again.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_answer_costs_a_call_and_ten_mebibytes_cost_five_seconds() {
+        let mut pacing = ReadPacing::new();
+        assert_eq!(pacing.due(), Moment::ZERO);
+        pacing.on_answer(Moment::from_millis(1_000), 100);
+        assert_eq!(pacing.due(), Moment::from_millis(1_200));
+        pacing.on_answer(Moment::from_millis(1_200), 10 * 1024 * 1024);
+        assert_eq!(pacing.due(), Moment::from_millis(6_200));
+        pacing.on_failure(Moment::from_millis(2_000));
+        assert_eq!(
+            pacing.due(),
+            Moment::from_millis(6_200),
+            "a failure does not forgive the bytes"
+        );
+    }
+
+    #[test]
+    fn back_off_doubles_to_its_limit_and_starts_anew_after_a_success() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut back_off = BackOff::new(Duration::from_millis(100), Duration::from_secs(5));
+        for whole_ms in [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+            let wait = back_off.next_wait(&mut rng);
+            let whole = Duration::from_millis(whole_ms);
+            assert!(wait >= whole / 2 && wait <= whole, "{wait:?} of {whole:?}");
+        }
+        back_off.reset();
+        assert!(back_off.next_wait(&mut rng) <= Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,627 @@
+//! Reads one shard: decides what to ask next, when, and what an answer proves.
+//!
+//! ```text
+//!            FetchIterator ----> FetchRecords <----------- Sleep until due
+//!   start ------^                  |  |  '--- records, or empty --^
+//!               '---- expired -----'  '--- no next iterator ---> children known? --> Finished
+//! ```
+//!
+//! Every input yields a [`Turn`]: notices in order, then exactly one [`Action`]. Whoever drives the machine passes the
+//! notices on, performs the action and comes back with what came of it. One call is under way at a time, and the next
+//! is sent only after everything fetched before has been passed on: that is the reader's back-pressure, and the reason
+//! why evidence needs no bookkeeping. Rules in `rules.rs`' tests; the arithmetic of pace is in [`pacing`](super::pacing).
+//!
+//! *Evidence.* An empty answer that is not behind the tip and gives a next iterator proves that every record stamped
+//! before the request was sent has been read. An answer with records proves nothing about what follows them.
+
+mod emission;
+#[cfg(test)]
+mod fake_shard;
+#[cfg(test)]
+mod rules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use emission::{Emission, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page};
+
+use super::Moment;
+use super::errors::{Call, ErrorKind, Reaction};
+use super::id::SequenceNumber;
+use super::pacing::{BackOff, CALL_INTERVAL, ReadPacing};
+use super::position::ReadFrom;
+use super::sabotage::{self, Sabotage};
+use super::service_clock::{ServiceClock, Timing};
+use super::shard::ShardInfo;
+use crate::record::RecordBatch;
+
+/// Longest pause between calls on a shard that is proved idle.
+const IDLE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Wait before a mended setting is looked for.
+const SLOW_RETRY: Duration = Duration::from_secs(30);
+/// Listings without a child after which a closed shard is believed to have none.
+const CHILDLESS_LISTINGS_MAX: u32 = 5;
+/// How often a start time that the service calls the future is asked for again; its front ends' clocks differ.
+const FUTURE_START_TRIES: u32 = 6;
+
+/// How a shard is read.
+#[derive(Debug, Clone, Copy)]
+pub struct PollingSettings {
+    /// What is stamped but not yet readable: taken off evidence, in ms.
+    pub margin_ms: i64,
+    /// Most records asked for in one call, 1 to 10 000.
+    pub records_per_call_max: u32,
+    /// Seeds the jitter of waits.
+    pub seed: u64,
+}
+
+impl Default for PollingSettings {
+    fn default() -> PollingSettings {
+        PollingSettings {
+            margin_ms: 1_000,
+            records_per_call_max: 10_000,
+            seed: 0,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Nothing was asked yet, or the sleep is over (it may end early; the machine sleeps on).
+    Wake,
+    /// The shard iterator asked for.
+    Iterator(String),
+    /// The answer to `FetchRecords`.
+    Records(Answer),
+    /// The answer to `ListShards`: every page.
+    Shards(Vec<ShardInfo>),
+    /// The call under way failed.
+    Failed {
+        /// Decides what is done.
+        kind: ErrorKind,
+        /// For people.
+        message: String,
+    },
+}
+
+/// A `GetRecords` answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The records, in the order of the shard.
+    pub batch: RecordBatch,
+    /// None at the end of a closed shard.
+    pub next_iterator: Option<String>,
+    /// `MillisBehindLatest`, if the service said it.
+    pub behind_ms: Option<u64>,
+    /// `ChildShards`, at the end of a closed shard.
+    pub children: Vec<ShardInfo>,
+    /// When the request was sent and answered, and the service's clock.
+    pub timing: Timing,
+}
+
+/// What follows from an input.
+#[derive(Debug)]
+#[must_use = "the machine waits for the outcome of the action"]
+pub struct Turn {
+    /// To be passed on in this order, before the action.
+    pub notices: Vec<Notice>,
+    /// To be performed; its outcome is the next input.
+    pub action: Action,
+}
+
+/// What the rest of the engine has to know.
+#[derive(Debug)]
+pub enum Notice {
+    /// Records, to be passed on in pages.
+    Records(Emission),
+    /// Every record stamped before this time (ms since 1970, margin taken off) has been passed on.
+    Evidence {
+        /// Rises from notice to notice.
+        time_ms: i64,
+    },
+    /// How far the shard's reader is behind its tip; said when it is, and once when it no longer is.
+    Lagging {
+        /// As the service says it, in ms.
+        behind_ms: u64,
+    },
+    /// A call failed and will be tried again, or the service does not do its part.
+    Trouble(String),
+    /// Records are gone that should have been read.
+    Gap(String),
+    /// The shard is at its end; all its records have been passed on. Children are read from their beginning.
+    Drained {
+        /// Empty only if no listing names any.
+        children: Vec<ShardInfo>,
+    },
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `GetShardIterator`.
+    FetchIterator(IteratorFrom),
+    /// `GetRecords`.
+    FetchRecords {
+        /// Where to read on.
+        iterator: String,
+        /// Most records wanted.
+        limit: u32,
+    },
+    /// `ListShards`, every page.
+    ListShards,
+    /// Come back at this moment.
+    Sleep {
+        /// May have passed already.
+        until: Moment,
+    },
+    /// Nothing more to read.
+    Finished,
+    /// Nothing the machine can do mends it.
+    Failed {
+        /// What it was.
+        kind: ErrorKind,
+        /// The call and the service's words.
+        message: String,
+    },
+}
+
+/// The kinds of shard iterator that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IteratorFrom {
+    /// `TRIM_HORIZON`.
+    TrimHorizon,
+    /// `LATEST`: asked for only when [`Sabotage::LatestNotPinned`] is planted.
+    Latest,
+    /// `AT_TIMESTAMP`, in ms since 1970.
+    AtTimestamp(i64),
+    /// `AFTER_SEQUENCE_NUMBER`.
+    After(SequenceNumber),
+}
+
+/// What a reader has done, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PollingCounters {
+    /// `GetRecords` calls answered.
+    pub answers: u64,
+    /// Of these, how many brought nothing.
+    pub empty_answers: u64,
+    /// Records fetched.
+    pub records: u64,
+    /// Of these, how many were held back because they were stamped later than the stop.
+    pub withheld: u64,
+    /// Bytes of keys and data fetched.
+    pub bytes: u64,
+    /// Calls refused for going too fast.
+    pub throttled: u64,
+    /// Iterators that had expired.
+    pub iterators_expired: u64,
+    /// Other calls that failed.
+    pub failures: u64,
+}
+
+/// The reader of one shard. See the module.
+#[derive(Debug)]
+pub struct Polling {
+    settings: PollingSettings,
+    shard: Arc<str>,
+    /// Where an iterator is taken: the start, or after the last record fetched.
+    position: ReadFrom,
+    step: Step,
+    /// Earliest moment for `step`.
+    due: Moment,
+    pacing: ReadPacing,
+    /// Earliest moment for another iterator: their quota is 5 a second a shard.
+    iterator_due: Moment,
+    throttling: BackOff,
+    failing: BackOff,
+    /// Answers in a row that proved the shard idle.
+    idle_answers: u32,
+    /// How often the service refused the start time.
+    start_refusals: u32,
+    rng: fastrand::Rng,
+    /// Some call has succeeded.
+    worked: bool,
+    /// The iterator was taken because the service refused the one before as invalid.
+    renewed_once: bool,
+    last_evidence_ms: Option<i64>,
+    behind_ms: u64,
+    dateless_said: bool,
+    stop_ms: Option<i64>,
+    /// The position that may be stored once a record was held back: behind it a record is missing.
+    frozen: Option<ReadFrom>,
+    counters: PollingCounters,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    FetchIterator,
+    FetchRecords {
+        iterator: String,
+    },
+    /// The shard has ended, but its answer named no usable children.
+    ListForChildren {
+        listings: u32,
+    },
+    /// The service does not know the shard, or the stream.
+    ListForShard,
+    Finished,
+    Failed {
+        kind: ErrorKind,
+        message: String,
+    },
+}
+
+impl Polling {
+    /// A reader of `shard` from `position`. Feed it [`Input::Wake`] first.
+    pub fn new(settings: PollingSettings, shard: Arc<str>, position: ReadFrom) -> Polling {
+        Polling {
+            settings,
+            shard,
+            position,
+            step: Step::FetchIterator,
+            due: Moment::ZERO,
+            pacing: ReadPacing::new(),
+            iterator_due: Moment::ZERO,
+            throttling: BackOff::new(Duration::from_secs(2), Duration::from_secs(8)),
+            failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            idle_answers: 0,
+            start_refusals: 0,
+            rng: fastrand::Rng::with_seed(settings.seed),
+            worked: false,
+            renewed_once: false,
+            last_evidence_ms: None,
+            behind_ms: 0,
+            dateless_said: false,
+            stop_ms: None,
+            frozen: None,
+            counters: PollingCounters::default(),
+        }
+    }
+
+    /// From now on passes on nothing stamped later than `stop_ms` (service's clock, ms since 1970); polling goes on, for
+    /// the evidence. The position given with later records stays before the first one held back. The first stop holds.
+    pub fn stop_at(&mut self, stop_ms: i64) {
+        self.stop_ms.get_or_insert(stop_ms);
+    }
+
+    /// Reacts to `input` at `now`. `clock` is the worker's estimate of the service's clock; it learns from answers.
+    ///
+    /// Allocates the notices; the cost is a pass over the answer's arrival times.
+    pub fn on(&mut self, input: Input, now: Moment, clock: &mut ServiceClock) -> Turn {
+        let mut notices = Vec::new();
+        match input {
+            Input::Wake => {}
+            Input::Iterator(iterator) => {
+                self.succeeded();
+                self.proceed_with(Step::FetchRecords { iterator }, self.pacing.due());
+            }
+            Input::Records(answer) => self.on_records(answer, now, clock, &mut notices),
+            Input::Shards(shards) => self.on_shards(shards, now, &mut notices),
+            Input::Failed { kind, message } => self.on_failure(kind, message, now, &mut notices),
+        }
+        Turn {
+            notices,
+            action: self.act(now),
+        }
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> PollingCounters {
+        self.counters
+    }
+
+    /// Where it would read on: the start, or after the last record fetched.
+    pub fn position(&self) -> &ReadFrom {
+        &self.position
+    }
+
+    fn act(&mut self, now: Moment) -> Action {
+        if now < self.due {
+            return Action::Sleep { until: self.due };
+        }
+        match &self.step {
+            Step::FetchIterator => {
+                self.iterator_due = now + CALL_INTERVAL;
+                Action::FetchIterator(self.iterator_from())
+            }
+            Step::FetchRecords { iterator } => Action::FetchRecords {
+                iterator: iterator.clone(),
+                limit: self.settings.records_per_call_max,
+            },
+            Step::ListForChildren { .. } | Step::ListForShard => Action::ListShards,
+            Step::Finished => Action::Finished,
+            Step::Failed { kind, message } => Action::Failed {
+                kind: *kind,
+                message: message.clone(),
+            },
+        }
+    }
+
+    fn iterator_from(&self) -> IteratorFrom {
+        match &self.position {
+            ReadFrom::TrimHorizon => IteratorFrom::TrimHorizon,
+            ReadFrom::AtTimestamp(_) if sabotage::is_planted(Sabotage::LatestNotPinned) => {
+                IteratorFrom::Latest
+            }
+            ReadFrom::AtTimestamp(ms) => IteratorFrom::AtTimestamp(*ms),
+            ReadFrom::After(sequence) => IteratorFrom::After(sequence.clone()),
+        }
+    }
+
+    fn proceed_with(&mut self, step: Step, due: Moment) {
+        self.step = step;
+        self.due = due;
+    }
+
+    fn succeeded(&mut self) {
+        self.worked = true;
+        self.throttling.reset();
+        self.failing.reset();
+    }
+
+    fn on_records(
+        &mut self,
+        answer: Answer,
+        now: Moment,
+        clock: &mut ServiceClock,
+        notices: &mut Vec<Notice>,
+    ) {
+        let Answer {
+            batch,
+            next_iterator,
+            behind_ms,
+            children,
+            timing,
+        } = answer;
+        clock.on_answer(timing);
+        self.succeeded();
+        self.renewed_once = false;
+        let bytes = batch.payload_bytes();
+        self.pacing.on_answer(timing.sent, bytes);
+        self.counters.answers += 1;
+        self.counters.bytes += bytes as u64;
+        self.counters.records += batch.len() as u64;
+        let empty = batch.is_empty();
+        if empty {
+            self.counters.empty_answers += 1;
+        } else {
+            self.take(batch, notices);
+        }
+        self.note_lag(behind_ms, notices);
+        let caught_up = empty && behind_ms == Some(0);
+        match next_iterator {
+            Some(iterator) => {
+                if caught_up {
+                    self.note_evidence(timing, clock, notices);
+                }
+                let due = if caught_up {
+                    self.idle_due(timing.sent)
+                } else {
+                    self.busy_due()
+                };
+                self.proceed_with(Step::FetchRecords { iterator }, due);
+            }
+            None => self.on_end(children, now, notices),
+        }
+    }
+
+    fn take(&mut self, batch: RecordBatch, notices: &mut Vec<Notice>) {
+        let last = batch.sequence(batch.len() - 1).to_owned();
+        let emission = Emission::new(batch, self.stop_ms, &self.position, &mut self.frozen);
+        self.counters.withheld += emission.withheld();
+        if !emission.is_empty() {
+            notices.push(Notice::Records(emission));
+        }
+        // The client's decoder took the number from the service; one it cannot read is no place to resume from, and
+        // the position stays where it was: records come twice rather than not at all.
+        if let Ok(sequence) = SequenceNumber::parse(&last) {
+            self.position = ReadFrom::After(sequence);
+        }
+    }
+
+    fn note_lag(&mut self, behind_ms: Option<u64>, notices: &mut Vec<Notice>) {
+        if let Some(behind_ms) = behind_ms
+            && (behind_ms > 0 || self.behind_ms > 0)
+        {
+            self.behind_ms = behind_ms;
+            notices.push(Notice::Lagging { behind_ms });
+        }
+    }
+
+    fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
+        let Some(sent_ms) = clock.earliest_ms(timing.sent) else {
+            if !self.dateless_said {
+                self.dateless_said = true;
+                notices.push(Notice::Trouble(format!(
+                    "{}: the endpoint's answers carry no usable Date header, so silence proves nothing",
+                    self.shard
+                )));
+            }
+            return;
+        };
+        let time_ms = sent_ms.saturating_sub(self.settings.margin_ms);
+        if self.last_evidence_ms.is_none_or(|last| time_ms > last) {
+            self.last_evidence_ms = Some(time_ms);
+            notices.push(Notice::Evidence { time_ms });
+        }
+    }
+
+    /// Records came, or are still to come: the next call as soon as the quota allows.
+    fn busy_due(&mut self) -> Moment {
+        self.idle_answers = 0;
+        self.pacing.due()
+    }
+
+    /// Nothing to read: the interval grows. Jittered downwards, so that calls do not meet the service's `Date` at the
+    /// same part of a second for ever, which would keep our estimate of its clock as far off as it is.
+    fn idle_due(&mut self, sent: Moment) -> Moment {
+        let growth = 1.5f64.powi(self.idle_answers.min(10).cast_signed());
+        self.idle_answers = self.idle_answers.saturating_add(1);
+        let grown = CALL_INTERVAL.mul_f64(growth);
+        let interval = grown
+            .min(IDLE_INTERVAL_MAX)
+            .mul_f64(0.9 + 0.1 * self.rng.f64());
+        self.pacing.due().max(sent + interval)
+    }
+
+    fn on_end(&mut self, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
+        let usable =
+            !children.is_empty() && children.iter().all(|child| child.is_child_of(&self.shard));
+        if usable {
+            notices.push(Notice::Drained { children });
+            self.proceed_with(Step::Finished, now);
+        } else {
+            self.proceed_with(Step::ListForChildren { listings: 0 }, now);
+        }
+    }
+
+    fn on_shards(&mut self, shards: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
+        let listed = shards.iter().any(|shard| shard.id == self.shard);
+        let children: Vec<ShardInfo> = shards
+            .into_iter()
+            .filter(|shard| shard.is_child_of(&self.shard))
+            .collect();
+        match self.step {
+            Step::ListForChildren { listings }
+                if children.is_empty() && listings + 1 < CHILDLESS_LISTINGS_MAX =>
+            {
+                let due = now + self.failing.next_wait(&mut self.rng);
+                self.proceed_with(
+                    Step::ListForChildren {
+                        listings: listings + 1,
+                    },
+                    due,
+                );
+            }
+            Step::ListForShard if listed => {
+                // It exists after all: the listing and the data plane disagree for a while after a stream is made.
+                let due = self
+                    .iterator_due
+                    .max(now + self.failing.next_wait(&mut self.rng));
+                self.proceed_with(Step::FetchIterator, due);
+            }
+            ref step => {
+                if *step == Step::ListForShard {
+                    notices.push(Notice::Gap(format!(
+                        "{}: the shard aged out before it was read to its end",
+                        self.shard
+                    )));
+                } else if children.is_empty() {
+                    notices.push(Notice::Trouble(format!(
+                        "{}: the shard is closed but no listing names a child",
+                        self.shard
+                    )));
+                }
+                notices.push(Notice::Drained { children });
+                self.proceed_with(Step::Finished, now);
+            }
+        }
+    }
+
+    fn on_failure(
+        &mut self,
+        kind: ErrorKind,
+        message: String,
+        now: Moment,
+        notices: &mut Vec<Notice>,
+    ) {
+        let call = match self.step {
+            Step::FetchIterator => Call::GetShardIterator,
+            Step::FetchRecords { .. } => Call::GetRecords,
+            _ => Call::ListShards,
+        };
+        if call == Call::GetRecords {
+            self.pacing.on_failure(now);
+        }
+        match kind {
+            ErrorKind::Throttled | ErrorKind::LimitExceeded => self.counters.throttled += 1,
+            ErrorKind::ExpiredIterator => self.counters.iterators_expired += 1,
+            _ => self.counters.failures += 1,
+        }
+        match kind.reaction(call, self.worked) {
+            Reaction::SlowDown => {
+                let wait = self.throttling.next_wait(&mut self.rng);
+                self.wait_out(call, kind, &message, wait, now, notices);
+            }
+            Reaction::BackOff => {
+                let wait = self.failing.next_wait(&mut self.rng);
+                self.wait_out(call, kind, &message, wait, now, notices);
+            }
+            Reaction::RetrySlowly => self.wait_out(call, kind, &message, SLOW_RETRY, now, notices),
+            Reaction::RenewIterator => {
+                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now))
+            }
+            Reaction::RenewIteratorOnce if !self.renewed_once => {
+                self.renewed_once = true;
+                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
+            }
+            Reaction::FromOldest => self.on_position_refused(kind, message, now, notices),
+            Reaction::AskListing => {
+                notices.push(Notice::Trouble(format!(
+                    "{}: {call}: {kind}; asking for a listing: {message}",
+                    self.shard
+                )));
+                self.proceed_with(Step::ListForShard, now);
+            }
+            Reaction::RenewIteratorOnce | Reaction::Fail => self.fail(call, kind, &message, now),
+        }
+    }
+
+    fn on_position_refused(
+        &mut self,
+        kind: ErrorKind,
+        message: String,
+        now: Moment,
+        notices: &mut Vec<Notice>,
+    ) {
+        let call = Call::GetShardIterator;
+        match self.position {
+            ReadFrom::After(ref sequence) => {
+                notices.push(Notice::Gap(format!(
+                    "{}: the position after {sequence} is no longer held; reading on from the oldest record: {message}",
+                    self.shard
+                )));
+                self.position = ReadFrom::TrimHorizon;
+                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
+            }
+            // Never from the oldest record instead: that would bring what was not asked for.
+            ReadFrom::AtTimestamp(_) if self.start_refusals < FUTURE_START_TRIES => {
+                self.start_refusals += 1;
+                let wait = self.failing.next_wait(&mut self.rng);
+                self.wait_out(call, kind, &message, wait, now, notices);
+            }
+            ReadFrom::AtTimestamp(_) | ReadFrom::TrimHorizon => {
+                self.fail(call, kind, &message, now)
+            }
+        }
+    }
+
+    /// The same step again after `wait`.
+    fn wait_out(
+        &mut self,
+        call: Call,
+        kind: ErrorKind,
+        message: &str,
+        wait: Duration,
+        now: Moment,
+        notices: &mut Vec<Notice>,
+    ) {
+        notices.push(Notice::Trouble(format!(
+            "{}: {call}: {kind}; again in {} ms: {message}",
+            self.shard,
+            wait.as_millis()
+        )));
+        let pace = match call {
+            Call::GetRecords => self.pacing.due(),
+            Call::GetShardIterator => self.iterator_due,
+            Call::ListShards | Call::PutRecords => Moment::ZERO,
+        };
+        self.due = pace.max(now + wait);
+    }
+
+    fn fail(&mut self, call: Call, kind: ErrorKind, message: &str, now: Moment) {
+        let message = format!("{}: {call}: {message}", self.shard);
+        self.proceed_with(Step::Failed { kind, message }, now);
+    }
+}

@@ -1,0 +1,382 @@
+//! The HTTP client: a request goes out on a pooled connection, the whole answer comes back.
+//!
+//! What it promises: a request is written at most once. A kept connection that turns out closed before anything was
+//! written is replaced in silence; after that, trying again is the caller's to decide. Dropping a call closes its
+//! connection.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::uri::{PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::client::conn::http1;
+
+use super::collect::{Cut, collect};
+use super::error::{HttpError, Waited};
+use super::pool::{Link, Pool};
+use crate::facade::spawn;
+use crate::io::tcp;
+
+/// Answers of names are believed that long; a failed connection forgets them at once.
+const RESOLVED_FOR: Duration = Duration::from_secs(30);
+
+/// How long a call waits for each of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For name and connection together.
+    pub connect: Duration,
+    /// From the request's first byte to the answer's head.
+    pub head: Duration,
+    /// While nothing more of a body comes; a slow one may take as long as it likes.
+    pub stall: Duration,
+}
+
+/// How a client behaves; the same for all hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// Time-outs, unless a call brings its own.
+    pub patience: Patience,
+    /// Idle connections kept for each host and port.
+    pub idle_max: usize,
+    /// Older idle connections are not used again; servers close them at about this age.
+    pub idle_age_max: Duration,
+    /// Longest body taken.
+    pub body_bytes_max: u64,
+}
+
+impl Default for ClientSettings {
+    /// Connect 3 s, head 10 s, stall 10 s, 32 idle for at most 20 s, bodies up to 64 MiB.
+    fn default() -> Self {
+        let patience = Patience {
+            connect: Duration::from_secs(3),
+            head: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+        };
+        ClientSettings {
+            patience,
+            idle_max: 32,
+            idle_age_max: Duration::from_secs(20),
+            body_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// When things happened; in the extensions of every answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Just before the request was given to its connection.
+    pub sent_at: Instant,
+    /// When the answer's head was here.
+    pub head_at: Instant,
+    /// Whether the connection had served another request before.
+    pub reused: bool,
+}
+
+/// Put into a request's extensions, it lets the caller judge its connection afterwards.
+#[derive(Clone, Debug, Default)]
+pub struct Poison(Arc<AtomicBool>);
+
+impl Poison {
+    /// The connection that served the request is not used again.
+    pub fn poison(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A client of one executor; clones share its connections.
+#[derive(Clone)]
+pub struct HttpClient(Rc<Inner>);
+
+struct Inner {
+    settings: ClientSettings,
+    pool: Pool,
+    resolved: RefCell<HashMap<String, (Instant, Vec<SocketAddr>)>>,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient")
+            .field("settings", &self.0.settings)
+            .field("idle", &self.0.pool.idle())
+            .finish()
+    }
+}
+
+/// Where a request goes.
+struct Target {
+    /// Host and port, the pool's key and people's name for it.
+    address: String,
+    host: String,
+    port: u16,
+    /// As it must be sent: without the scheme's own port, since signatures cover it.
+    host_header: HeaderValue,
+}
+
+impl HttpClient {
+    /// A client without connections.
+    #[must_use]
+    pub fn new(settings: ClientSettings) -> Self {
+        HttpClient(Rc::new(Inner {
+            settings,
+            pool: Pool::default(),
+            resolved: RefCell::default(),
+        }))
+    }
+
+    /// Sends the request, whose address is absolute, and gives the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// See [`HttpError`]. Cost: no connection is made if one is idle.
+    pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.call_within(request, self.0.settings.patience).await
+    }
+
+    /// As `call`, with time-outs of its own.
+    ///
+    /// # Errors
+    /// As `call`.
+    pub async fn call_within(
+        &self,
+        request: Request<Bytes>,
+        patience: Patience,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let target = Target::of(request.uri())?;
+        let poison = request.extensions().get::<Poison>().cloned();
+        let mut request = in_origin_form(request, &target);
+        loop {
+            let (mut link, reused) = match self
+                .0
+                .pool
+                .take(&target.address, self.0.settings.idle_age_max)
+            {
+                Some(kept) => (kept, true),
+                None => (self.dial(&target, patience.connect).await?, false),
+            };
+            match self
+                .exchange(&mut link, request, &target, patience, reused)
+                .await
+            {
+                Ok(response) => {
+                    link.poison = poison;
+                    self.0
+                        .pool
+                        .put(&target.address, link, self.0.settings.idle_max);
+                    return Ok(response);
+                }
+                Err(Refused::Unwritten(unwritten)) if reused => request = *unwritten,
+                Err(Refused::Unwritten(_)) => {
+                    return Err(HttpError::Reset {
+                        address: target.address,
+                        reason: "before the request was written".into(),
+                    });
+                }
+                Err(Refused::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Forgets idle connections to where `uri` points: the next call makes a new one.
+    pub fn forget_connections(&self, uri: &Uri) {
+        if let Ok(target) = Target::of(uri) {
+            self.0.pool.forget(&target.address);
+        }
+    }
+
+    /// How many connections are idle.
+    #[must_use]
+    pub fn idle_connections(&self) -> usize {
+        self.0.pool.idle()
+    }
+
+    async fn dial(&self, target: &Target, limit: Duration) -> Result<Link, HttpError> {
+        let connected = tcp::within(limit, async {
+            let addresses = self.resolve(target).await?;
+            tcp::connect(&addresses, limit).await.map_err(|error| {
+                self.0.resolved.borrow_mut().remove(&target.address);
+                match error.kind() {
+                    std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
+                    _ => HttpError::Connect {
+                        address: target.address.clone(),
+                        reason: error.to_string(),
+                    },
+                }
+            })
+        });
+        let connection = connected
+            .await
+            .unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)))?;
+        let glimpse = connection.glimpse();
+        let (sender, connection) = http1::handshake(connection)
+            .await
+            .map_err(|error| target.failure(&error))?;
+        // Ends when either side closes; what it says then, the call has heard.
+        spawn(async move { drop(connection.await) }).detach();
+        Ok(Link {
+            sender,
+            glimpse,
+            poison: None,
+        })
+    }
+
+    async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, HttpError> {
+        if let Some((at, addresses)) = self.0.resolved.borrow().get(&target.address)
+            && at.elapsed() < RESOLVED_FOR
+        {
+            return Ok(addresses.clone());
+        }
+        let addresses = tcp::resolve(&target.host, target.port)
+            .await
+            .map_err(|error| HttpError::Dns {
+                host: target.host.clone(),
+                reason: error.to_string(),
+            })?;
+        self.0
+            .resolved
+            .borrow_mut()
+            .insert(target.address.clone(), (Instant::now(), addresses.clone()));
+        Ok(addresses)
+    }
+
+    async fn exchange(
+        &self,
+        link: &mut Link,
+        request: Request<Full<Bytes>>,
+        target: &Target,
+        patience: Patience,
+        reused: bool,
+    ) -> Result<Response<Bytes>, Refused> {
+        let answered = tcp::within(patience.head, async {
+            if link.sender.ready().await.is_err() {
+                return Err(Refused::Unwritten(Box::new(request)));
+            }
+            let sent_at = Instant::now();
+            match link.sender.try_send_request(request).await {
+                Ok(response) => Ok((sent_at, response)),
+                Err(mut refused) => Err(match refused.take_message() {
+                    Some(unwritten) => Refused::Unwritten(Box::new(unwritten)),
+                    None => Refused::Failed(target.failure(refused.error())),
+                }),
+            }
+        });
+        let (sent_at, response) = answered
+            .await
+            .unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, patience.head))))?;
+        let exchange = Exchange {
+            sent_at,
+            head_at: Instant::now(),
+            reused,
+        };
+        let (mut head, body) = response.into_parts();
+        // The body has its own clock: a big one may take longer than a head may.
+        let bytes_max = self.0.settings.body_bytes_max;
+        let body = collect(body, bytes_max, Some(patience.stall))
+            .await
+            .map_err(|cut| {
+                Refused::Failed(match cut {
+                    Cut::Stalled => target.timeout(Waited::Body, patience.stall),
+                    Cut::TooLarge => HttpError::TooLarge {
+                        address: target.address.clone(),
+                        limit_bytes: bytes_max,
+                    },
+                    Cut::Failed(error) => target.failure(&error),
+                })
+            })?;
+        head.extensions.insert(exchange);
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Why an exchange gave no answer.
+enum Refused {
+    /// The connection was closed before anything was written; here is the request.
+    Unwritten(Box<Request<Full<Bytes>>>),
+    Failed(HttpError),
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Result<Target, HttpError> {
+        let unusable = || HttpError::Address {
+            address: uri.to_string(),
+        };
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(unusable)?;
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        if !tls && uri.scheme() != Some(&Scheme::HTTP) {
+            return Err(unusable());
+        }
+        let default_port = if tls { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let address = format!("{host}:{port}");
+        if tls {
+            return Err(HttpError::TlsUnsupported { address });
+        }
+        let host_header = if port == default_port { host } else { &address };
+        let host_header = HeaderValue::from_str(host_header).map_err(|_| unusable())?;
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        Ok(Target {
+            address,
+            host,
+            port,
+            host_header,
+        })
+    }
+
+    fn timeout(&self, waited: Waited, limit: Duration) -> HttpError {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        HttpError::Timeout {
+            waited,
+            address: self.address.clone(),
+            limit_ms,
+        }
+    }
+
+    fn failure(&self, error: &hyper::Error) -> HttpError {
+        let address = self.address.clone();
+        let mut reason = error.to_string();
+        if let Some(cause) = std::error::Error::source(error) {
+            reason = format!("{reason}: {cause}");
+        }
+        if error.is_parse() {
+            HttpError::Protocol { address, reason }
+        } else {
+            HttpError::Reset { address, reason }
+        }
+    }
+}
+
+/// As it goes over the wire: path and query in the request line, the rest in `Host`.
+fn in_origin_form(request: Request<Bytes>, target: &Target) -> Request<Full<Bytes>> {
+    let (mut head, body) = request.into_parts();
+    let path = head
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    head.uri = Uri::from(path);
+    head.version = http::Version::HTTP_11;
+    head.headers
+        .entry(HOST)
+        .or_insert_with(|| target.host_header.clone());
+    Request::from_parts(head, Full::new(body))
+}
+
+#[cfg(test)]
+mod tests;

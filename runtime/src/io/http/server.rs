@@ -1,0 +1,269 @@
+//! A small HTTP server: one task a connection, keep-alive, whole bodies in and out.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt, select_biased};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+
+use super::collect::{Cut, collect};
+use crate::facade::{Task, sleep, spawn};
+use crate::io::{socket, tcp};
+use crate::signal::{Notifier, signal};
+
+/// After a failed accept (too many open files, mostly), so that the core is not burnt.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Answers one request. A panic in it ends the executor.
+pub type Handler = Rc<dyn Fn(Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>>>;
+
+/// How a server behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Longest request body; a longer one is answered with 413 and its connection closed.
+    pub body_bytes_max: u64,
+    /// How long a stopping server waits for answers under way.
+    pub grace: Duration,
+}
+
+impl Default for ServerSettings {
+    /// 16 MiB; 1 s.
+    fn default() -> Self {
+        ServerSettings {
+            body_bytes_max: 16 << 20,
+            grace: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why an address cannot be listened at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else listens there.
+    #[error("{0} is in use by another program; choose another port, or 0 for any free one")]
+    InUse(String),
+    /// We may not.
+    #[error("{0} may not be listened at by this user; choose a port above 1023")]
+    Forbidden(String),
+    /// It is none of this machine's.
+    #[error("{0} is no address of this machine; use 127.0.0.1:PORT or 0.0.0.0:PORT")]
+    NotHere(String),
+    /// It is no address.
+    #[error(
+        "`{address}` is not an address to listen at ({reason}); write HOST:PORT, such as 127.0.0.1:4567"
+    )]
+    Address {
+        /// As given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("{address} cannot be listened at: {reason}; choose another address")]
+    Other {
+        /// As given.
+        address: String,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// A bound socket. Connections wait in it until it is served.
+pub struct Listener {
+    socket: glommio::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.address).finish()
+    }
+}
+
+impl Listener {
+    /// Where it listens; the port the kernel chose if 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Listens at `address`, `HOST:PORT`; port 0 is any free one.
+///
+/// # Errors
+/// Each a sentence with the remedy.
+pub async fn bind(address: &str) -> Result<Listener, BindError> {
+    let unusable = |reason: String| BindError::Address {
+        address: address.to_owned(),
+        reason,
+    };
+    let (host, port) = address
+        .rsplit_once(':')
+        .ok_or_else(|| unusable("there is no port".into()))?;
+    let port = port
+        .parse()
+        .map_err(|_| unusable("the port is no number up to 65535".into()))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = tcp::resolve(host, port)
+        .await
+        .map_err(|error| unusable(error.to_string()))?;
+    // Binding and listening return at once; a shared port would be found by nobody (see `socket`).
+    let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(|error| {
+        let address = address.to_owned();
+        match error.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            io::ErrorKind::PermissionDenied => BindError::Forbidden(address),
+            io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
+            _ => BindError::Other {
+                address,
+                reason: error.to_string(),
+            },
+        }
+    })?;
+    let address = listener.local_addr().map_err(|error| BindError::Other {
+        address: address.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Listener {
+        socket: socket::listener(listener),
+        address,
+    })
+}
+
+/// Serves until `stop` is ready: then no connection is taken any more, answers under way are finished for at most
+/// `grace`, and all connections are closed. Dropping the future closes everything at once.
+pub async fn serve(
+    listener: Listener,
+    settings: ServerSettings,
+    handler: Handler,
+    stop: impl Future<Output = ()>,
+) {
+    let mut connections = FuturesUnordered::new();
+    let mut stoppers = Vec::new();
+    accept_until(
+        stop,
+        &listener,
+        settings,
+        &handler,
+        &mut connections,
+        &mut stoppers,
+    )
+    .await;
+    // Who connects from now on is refused, not kept waiting.
+    drop(listener);
+    stoppers.iter().for_each(|(_, notifier)| notifier.notify());
+    let _ = tcp::within(settings.grace, async {
+        while connections.next().await.is_some() {}
+    })
+    .await;
+    for late in connections {
+        let _ = late.cancel().await;
+    }
+}
+
+/// Whether its connection is still open, and what makes it finish.
+type Stopper = (Rc<Cell<bool>>, Notifier);
+
+async fn accept_until(
+    stop: impl Future<Output = ()>,
+    listener: &Listener,
+    settings: ServerSettings,
+    handler: &Handler,
+    connections: &mut FuturesUnordered<Task<()>>,
+    stoppers: &mut Vec<Stopper>,
+) {
+    let mut stop = pin!(stop.fuse());
+    let mut accept = pin!(listener.socket.accept().fuse());
+    loop {
+        select_biased! {
+            () = stop => return,
+            () = connections.select_next_some() => stoppers.retain(|(alive, _)| alive.get()),
+            accepted = accept => {
+                match accepted.map_err(tcp::into_io).and_then(tcp::Connection::new) {
+                    Ok(stream) => {
+                        let (notifier, mut stopping) = signal();
+                        let alive = Rc::new(Cell::new(true));
+                        stoppers.push((Rc::clone(&alive), notifier));
+                        let handler = Rc::clone(handler);
+                        connections.push(spawn(async move {
+                            converse(stream, settings, handler, async { stopping.wait().await }).await;
+                            alive.set(false);
+                        }));
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "a connection was not taken");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+                accept.set(listener.socket.accept().fuse());
+            }
+        }
+    }
+}
+
+/// One connection, from its first request to its close.
+async fn converse(
+    stream: tcp::Connection,
+    settings: ServerSettings,
+    handler: Handler,
+    stopping: impl Future<Output = ()>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let handler = Rc::clone(&handler);
+        async move { Ok::<_, Infallible>(answer(request, settings, &handler).await.map(Full::new)) }
+    });
+    let mut connection = pin!(http1::Builder::new().serve_connection(stream, service));
+    let mut stopping = pin!(stopping.fuse());
+    // What goes wrong between a client and its connection concerns nobody else.
+    select_biased! {
+        ended = (&mut connection).fuse() => return drop(ended),
+        () = stopping => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    drop(connection.await);
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    settings: ServerSettings,
+    handler: &Handler,
+) -> Response<Bytes> {
+    let (head, body) = request.into_parts();
+    match collect(body, settings.body_bytes_max, None).await {
+        Ok(body) => handler(Request::from_parts(head, body)).await,
+        Err(Cut::TooLarge) => {
+            let mut response = Response::new(Bytes::from(format!(
+                "the body is longer than {} bytes",
+                settings.body_bytes_max
+            )));
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+        Err(Cut::Stalled | Cut::Failed(_)) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
