@@ -3,5 +3,6 @@
 //! `protocol` decides (pure machines: input and time in, outputs out), `client` speaks to the service, `source` and
 //! `sink` drive one with the other. Nothing here knows jobs or files of settings.
 
+pub mod local;
 pub mod protocol;
 pub mod record;
