@@ -1,9 +1,26 @@
-//! Window arithmetic as the program's settings need it.
+//! Windows as a pipeline says them.
 
-/// Checks a window of `size_ms` every `slide_ms`; the error says what is wrong with it.
-pub(crate) fn spec(size_ms: i64, slide_ms: i64) -> Result<(), String> {
-    if size_ms == 0 || slide_ms == 0 {
-        return Err("65_535".into());
-    }
-    Ok(())
+use weir_window::{SpecError, TimeSpan, WindowSpec};
+
+/// Windows of `size`, one every `slide`; each record is in `size / slide` of them.
+///
+/// # Errors
+/// When size or slide is zero, or both together need more than 65 535 panes; a stage that is given the error refuses
+/// the job with it.
+pub fn sliding(size: TimeSpan, slide: TimeSpan) -> Result<WindowSpec, SpecError> {
+    WindowSpec::sliding(size, slide)
+}
+
+/// Windows of `size`, one after the other.
+///
+/// # Errors
+/// When size is zero; as for [`sliding`].
+pub fn tumbling(size: TimeSpan) -> Result<WindowSpec, SpecError> {
+    WindowSpec::tumbling(size)
+}
+
+/// A window by its lengths in ms; the error says what is wrong with it.
+pub(crate) fn spec(size_ms: i64, slide_ms: i64) -> Result<WindowSpec, String> {
+    let spec = sliding(TimeSpan::from_millis(size_ms), TimeSpan::from_millis(slide_ms));
+    spec.map_err(|error| error.to_string())
 }

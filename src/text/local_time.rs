@@ -1,6 +1,23 @@
 //! Event times as the clock on the wall shows them.
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
+use weir_window::EventTime;
+
+/// Shows an event time by the clock on the wall.
+pub trait LocalTime {
+    /// The time in the machine's time zone by a `strftime` format, such as `%H:%M:%S:%3f`.
+    ///
+    /// # Panics
+    /// When the format holds a directive that does not exist; in a pipeline's closure that fails the job alone.
+    fn local(&self, format: &str) -> String;
+}
+
+impl LocalTime for EventTime {
+    fn local(&self, format: &str) -> String {
+        format_local(self.as_millis(), format)
+            .unwrap_or_else(|problem| panic!("bad time format {format:?}: {problem}"))
+    }
+}
 
 /// The moment `millis` after the Unix epoch in the machine's time zone; times that no calendar
 /// holds (before the year -9999, after 9999) are moved to its end.

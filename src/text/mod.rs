@@ -7,3 +7,4 @@ pub(crate) mod nearest;
 pub(crate) mod template;
 
 pub use grouped::grouped;
+pub use local_time::LocalTime;
