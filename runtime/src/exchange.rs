@@ -69,9 +69,20 @@ impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Message::Block { operator, .. } => write!(f, "Block({})", operator.0),
-            Message::Watermark { operator, mark } => write!(f, "Watermark({}, {mark:?})", operator.0),
-            Message::Done { operator, shard, children } => write!(f, "Done({}, {shard}, {children:?})", operator.0),
-            Message::Begun { operator, shard, parents, mark } => {
+            Message::Watermark { operator, mark } => {
+                write!(f, "Watermark({}, {mark:?})", operator.0)
+            }
+            Message::Done {
+                operator,
+                shard,
+                children,
+            } => write!(f, "Done({}, {shard}, {children:?})", operator.0),
+            Message::Begun {
+                operator,
+                shard,
+                parents,
+                mark,
+            } => {
                 write!(f, "Begun({}, {shard}, {parents:?}, {mark:?})", operator.0)
             }
             Message::Marker { checkpoint } => write!(f, "Marker({checkpoint})"),

@@ -44,16 +44,36 @@ impl<T> Shared<T> {
 }
 
 /// A connected pair of at most `capacity` waiting inputs; `worker` is notified of each.
-pub(crate) fn inlet<T>(capacity: usize, worker: Notifier, memory: MemoryBudget) -> (Inlet<T>, Outlet<T>) {
+pub(crate) fn inlet<T>(
+    capacity: usize,
+    worker: Notifier,
+    memory: MemoryBudget,
+) -> (Inlet<T>, Outlet<T>) {
     assert!(capacity > 0, "an inlet holds at least one input");
     let queue = VecDeque::with_capacity(capacity);
-    let shared = Rc::new(RefCell::new(Shared { queue, capacity, stop: None, waiting: Vec::new() }));
-    (Inlet { shared: shared.clone(), worker, memory }, Outlet { shared })
+    let shared = Rc::new(RefCell::new(Shared {
+        queue,
+        capacity,
+        stop: None,
+        waiting: Vec::new(),
+    }));
+    (
+        Inlet {
+            shared: shared.clone(),
+            worker,
+            memory,
+        },
+        Outlet { shared },
+    )
 }
 
 impl<T> Clone for Inlet<T> {
     fn clone(&self) -> Inlet<T> {
-        Inlet { shared: self.shared.clone(), worker: self.worker.clone(), memory: self.memory.clone() }
+        Inlet {
+            shared: self.shared.clone(),
+            worker: self.worker.clone(),
+            memory: self.memory.clone(),
+        }
     }
 }
 
@@ -124,10 +144,6 @@ impl<T> Outlet<T> {
         let input = shared.queue.pop_front()?;
         shared.wake();
         Some(input)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.shared.borrow().queue.is_empty()
     }
 
     pub(crate) fn stop(&self, stop: Stop) {

@@ -68,7 +68,12 @@ type Shared = Rc<RefCell<Control>>;
 /// Runs until shut down.
 pub(crate) async fn run_control(settings: ControlSettings) {
     let assignments = Assignments::new(settings.workers.len());
-    let control = Control { workers: settings.workers, assignments, jobs: BTreeMap::new(), next_job: 1 };
+    let control = Control {
+        workers: settings.workers,
+        assignments,
+        jobs: BTreeMap::new(),
+        next_job: 1,
+    };
     let control: Shared = Rc::new(RefCell::new(control));
     let (events, on_event) = (settings.events, control.clone());
     let listening = facade::spawn(async move {
@@ -78,7 +83,12 @@ pub(crate) async fn run_control(settings: ControlSettings) {
     });
     while let Some(request) = settings.requests.recv().await {
         match request {
-            Request::Submit { settings, pipeline, reply, ending } => {
+            Request::Submit {
+                settings,
+                pipeline,
+                reply,
+                ending,
+            } => {
                 let control = control.clone();
                 facade::spawn(async move {
                     let started = submit(&control, settings, pipeline, ending).await;
@@ -93,7 +103,8 @@ pub(crate) async fn run_control(settings: ControlSettings) {
         }
     }
     let jobs: Vec<JobId> = control.borrow().jobs.keys().copied().collect();
-    jobs.iter().for_each(|job| control.borrow_mut().cancel(*job));
+    jobs.iter()
+        .for_each(|job| control.borrow_mut().cancel(*job));
     while !control.borrow().jobs.is_empty() {
         facade::sleep(Duration::from_millis(1)).await;
     }
@@ -108,10 +119,18 @@ async fn submit(
     pipeline: Arc<PipelineFn>,
     ending: Arc<Ending>,
 ) -> Result<(JobId, JobStart), JobError> {
-    let built = catch_unwind(AssertUnwindSafe(|| Pipeline::build(&*pipeline, Place::Plan)));
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        Pipeline::build(&*pipeline, Place::Plan)
+    }));
     let mut graph = built.unwrap_or_else(|panic| {
         let text = facade::panic_text(&*panic);
-        Err(JobError::new(Kind::Data, format!("pipeline {} panicked while it was built: {text}", settings.name)))
+        Err(JobError::new(
+            Kind::Data,
+            format!(
+                "pipeline {} panicked while it was built: {text}",
+                settings.name
+            ),
+        ))
     })?;
     let mut listings = Vec::new();
     for preparation in &graph.preparations {
@@ -120,14 +139,19 @@ async fn submit(
     for source in &mut graph.controls {
         listings.push(source.prepare().await?);
     }
-    control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)
+    control
+        .borrow_mut()
+        .launch(&settings, pipeline, graph, listings, ending)
 }
 
 /// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends.
 async fn drain(control: Shared, id: JobId) {
-    let Some((mut controls, patience)) = control.borrow_mut().jobs.get_mut(&id).map(|running| {
-        (std::mem::take(&mut running.controls), running.patience)
-    }) else {
+    let Some((mut controls, patience)) = control
+        .borrow_mut()
+        .jobs
+        .get_mut(&id)
+        .map(|running| (std::mem::take(&mut running.controls), running.patience))
+    else {
         return;
     };
     let mut end = None;
@@ -139,7 +163,9 @@ async fn drain(control: Shared, id: JobId) {
     }
     {
         let mut control = control.borrow_mut();
-        let Some(running) = control.jobs.get_mut(&id) else { return };
+        let Some(running) = control.jobs.get_mut(&id) else {
+            return;
+        };
         running.controls = controls;
         running.job.on_stop();
         control.command_all(|| Command::Stop(id, Stop::Drain(end)));
@@ -163,16 +189,29 @@ impl Control {
     ) -> Result<(JobId, JobStart), JobError> {
         let worker_count = self.workers.len();
         let starts = Job::starts(&listings);
-        let notes = listings.iter().flat_map(|listing| listing.notes.clone()).collect();
-        let open = listings.iter().flat_map(|listing| &listing.shards).filter(|shard| shard.open).count();
+        let notes = listings
+            .iter()
+            .flat_map(|listing| listing.notes.clone())
+            .collect();
+        let open = listings
+            .iter()
+            .flat_map(|listing| &listing.shards)
+            .filter(|shard| shard.open)
+            .count();
         let mut job = Job::new(worker_count, listings);
         let attached = job.attach(&mut self.assignments);
         let owners = owners(worker_count, open, &job.readers());
         let id = self.next_job;
         self.next_job += 1;
         let mut attachments: Vec<Vec<_>> = vec![Vec::new(); worker_count];
-        attached.into_iter().for_each(|(worker, attachment)| attachments[worker].push(attachment));
-        let bells: Vec<Notifier> = self.workers.iter().map(|worker| worker.bell.clone()).collect();
+        attached
+            .into_iter()
+            .for_each(|(worker, attachment)| attachments[worker].push(attachment));
+        let bells: Vec<Notifier> = self
+            .workers
+            .iter()
+            .map(|worker| worker.bell.clone())
+            .collect();
         // Seeds differ from job to job and from process to process, so that nobody can choose keys that collide.
         let seed = fastrand::u64(..);
         let digest = graph.digest();
@@ -193,7 +232,8 @@ impl Control {
         };
         let _ = self.jobs.insert(id, running);
         let name: Arc<str> = settings.name.as_str().into();
-        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells)) {
+        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells))
+        {
             let start = Start {
                 job: id,
                 name: name.clone(),
@@ -216,7 +256,9 @@ impl Control {
         | Event::Settled(id, ..)
         | Event::Failed(id, _)
         | Event::Finished(id, ..)) = event;
-        let Some(running) = self.jobs.get_mut(&id) else { return };
+        let Some(running) = self.jobs.get_mut(&id) else {
+            return;
+        };
         let job = &mut running.job;
         match event {
             Event::Started(_) => {}
@@ -236,19 +278,30 @@ impl Control {
                 if job.on_finished(worker, counters) {
                     let mut running = self.jobs.remove(&id).expect("found just now");
                     running.job.release(&mut self.assignments);
-                    let report = JobReport { workers: running.job.counters(), error: running.job.error.take() };
+                    let report = JobReport {
+                        workers: running.job.counters(),
+                        error: running.job.error.take(),
+                    };
                     running.ending.set(report);
                 }
                 return;
             }
         }
-        if self.jobs.get_mut(&id).is_some_and(|running| running.job.begin_finish()) {
+        if self
+            .jobs
+            .get_mut(&id)
+            .is_some_and(|running| running.job.begin_finish())
+        {
             self.command_all(|| Command::Finish(id));
         }
     }
 
     fn cancel(&mut self, id: JobId) {
-        if self.jobs.get_mut(&id).is_some_and(|running| running.job.force_finish()) {
+        if self
+            .jobs
+            .get_mut(&id)
+            .is_some_and(|running| running.job.force_finish())
+        {
             self.command_all(|| Command::Finish(id));
         }
     }
@@ -262,7 +315,9 @@ impl Control {
         let handle = &self.workers[worker];
         if handle.commands.try_send(command).is_err() {
             // A worker takes all its commands each turn; one that has not in so long is inside a closure for good.
-            tracing::error!("worker {worker} does not take commands; a pipeline's closure on it does not return");
+            tracing::error!(
+                "worker {worker} does not take commands; a pipeline's closure on it does not return"
+            );
             std::process::exit(1);
         }
         handle.bell.notify();

@@ -78,7 +78,14 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         aggregate: Rc<A>,
         home: HomePool,
     ) -> FoldHalf<T, G, A> {
-        FoldHalf { operator, fold: Fold::new(spec, seed, owners), group, aggregate, home, told: WorkerMark::Absent }
+        FoldHalf {
+            operator,
+            fold: Fold::new(spec, seed, owners),
+            group,
+            aggregate,
+            home,
+            told: WorkerMark::Absent,
+        }
     }
 
     /// Hands over what the watermark covers, then says the watermark: in this order in every queue.
@@ -86,7 +93,13 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         if let WorkerMark::At(up_to) = mark {
             let operator = self.operator;
             self.fold.hand_over(up_to, &mut |owner, block| {
-                cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
+                cx.send(
+                    usize::from(owner),
+                    Message::Block {
+                        operator,
+                        block: Box::new(block),
+                    },
+                );
             });
         }
     }
@@ -105,10 +118,15 @@ where
     }
 
     fn on_batch(&mut self, batch: &mut Batch<T>, cx: &mut OperatorContext<'_>) {
-        assert_eq!(batch.items.len(), batch.times.len(), "a window needs one event time an item");
+        assert_eq!(
+            batch.items.len(),
+            batch.times.len(),
+            "a window needs one event time an item"
+        );
         let (fold, aggregate) = (&mut self.fold, &*self.aggregate);
         for (item, time) in batch.items.iter().zip(&batch.times) {
-            self.group.with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
+            self.group
+                .with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
         }
         cx.counters.records_folded += batch.items.len() as u64;
         batch.clear();
@@ -116,22 +134,35 @@ where
 
     fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
         let operator = self.operator;
-        self.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
+        self.home
+            .borrow_mut()
+            .drain(..)
+            .for_each(|arena| self.fold.take_home(arena));
         match progress {
             Progress::Mark(mark) => {
                 // A late record may have made a delta that is due although the watermark did not move.
                 #[cfg(feature = "sabotage")]
                 if crate::sabotage::is_planted(crate::sabotage::Bug::WatermarkBeforeDelta) {
-                    cx.send_all(|| Message::Watermark { operator, mark: *mark });
+                    cx.send_all(|| Message::Watermark {
+                        operator,
+                        mark: *mark,
+                    });
                     self.told = *mark;
                 }
                 self.hand_over(*mark, cx);
                 if self.told != *mark {
-                    cx.send_all(|| Message::Watermark { operator, mark: *mark });
+                    cx.send_all(|| Message::Watermark {
+                        operator,
+                        mark: *mark,
+                    });
                 }
                 self.told = *mark;
             }
-            Progress::Begun { shard, parents, mark } => {
+            Progress::Begun {
+                shard,
+                parents,
+                mark,
+            } => {
                 cx.send_all(|| Message::Begun {
                     operator,
                     shard: shard.clone(),
@@ -140,15 +171,32 @@ where
                 });
                 self.told = *mark;
             }
-            Progress::Done { shard, children, mark } => {
+            Progress::Done {
+                shard,
+                children,
+                mark,
+            } => {
                 self.hand_over(*mark, cx);
-                cx.send_all(|| Message::Done { operator, shard: shard.clone(), children: children.clone() });
-                cx.send_all(|| Message::Watermark { operator, mark: *mark });
+                cx.send_all(|| Message::Done {
+                    operator,
+                    shard: shard.clone(),
+                    children: children.clone(),
+                });
+                cx.send_all(|| Message::Watermark {
+                    operator,
+                    mark: *mark,
+                });
                 self.told = *mark;
             }
             Progress::Barrier => {
                 self.fold.hand_over_all(&mut |owner, block| {
-                    cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
+                    cx.send(
+                        usize::from(owner),
+                        Message::Block {
+                            operator,
+                            block: Box::new(block),
+                        },
+                    );
                 });
             }
         }

@@ -15,7 +15,10 @@ pub struct Batch<T> {
 
 impl<T> Default for Batch<T> {
     fn default() -> Batch<T> {
-        Batch { items: Vec::new(), times: Vec::new() }
+        Batch {
+            items: Vec::new(),
+            times: Vec::new(),
+        }
     }
 }
 
@@ -76,11 +79,6 @@ pub struct OperatorContext<'a> {
 }
 
 impl OperatorContext<'_> {
-    /// How many owners the job has.
-    pub fn owner_count(&self) -> usize {
-        self.owners.len()
-    }
-
     /// Puts a message into the outbox of one owner, counted among the owners and not among the workers.
     pub fn send(&mut self, owner: usize, message: Message) {
         self.outboxes[self.owners[owner]].push(message);
