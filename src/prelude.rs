@@ -7,9 +7,7 @@ pub use weir_runtime::{
     pipeline::{Pipeline, Stage, Timed, Untimed, WindowResult},
 };
 pub use weir_window::{
-    EventTime, TimeSpan, WindowSpec,
-    aggregate::{counting, summing},
-    millis, secs,
+    EventTime, TimeSpan, WindowSpec, counting, millis, secs, summing,
 };
 
 pub use crate::{

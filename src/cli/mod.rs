@@ -5,6 +5,7 @@
 
 mod cores;
 mod demo;
+mod jobs;
 mod local;
 mod output;
 mod run;

@@ -3,12 +3,16 @@
 //! There is no second engine and no expression language here: what does not fit is Rust. A file
 //! says one source, at most one window, and one sink; `docs/job-files.md` is its reference.
 
+mod build;
 mod parse;
 mod table;
 
+use weir_kinesis::client::ServiceSettings;
+
 use crate::text::template::Template;
 
-pub(crate) use parse::read_file;
+pub(crate) use build::{pipeline, tweet};
+pub(crate) use parse::{check_endpoint, parse_start, read_file};
 
 /// A job file that has been read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +159,18 @@ impl ServiceKeys {
             endpoint_url: self.endpoint_url.or_else(|| other.endpoint_url.clone()),
             region: self.region.or_else(|| other.region.clone()),
             profile: self.profile.or_else(|| other.profile.clone()),
+        }
+    }
+
+    /// As the client takes it.
+    pub(crate) fn into_settings(self) -> ServiceSettings {
+        ServiceSettings {
+            endpoint_url: self.endpoint_url,
+            region: self.region,
+            profile: self.profile,
+            access_key_id: self.access_key_id,
+            secret_access_key: self.secret_access_key.map(|secret| secret.0),
+            session_token: self.session_token.map(|token| token.0),
         }
     }
 }
