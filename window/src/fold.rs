@@ -30,7 +30,7 @@ const SPARE_ARENAS_MAX: usize = 16;
 )]
 pub fn owner_of(hash: u64, owners: u16) -> u16 {
     debug_assert!(owners > 0, "a job has at least one owner");
-    (u128::from(hash) * u128::from(owners) >> 64) as u16
+    ((u128::from(hash) * u128::from(owners)) >> 64) as u16
 }
 
 /// What one worker folded for one window operator and has not handed over yet.

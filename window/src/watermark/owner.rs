@@ -148,6 +148,12 @@ impl OwnerWatermark {
             .map(|(_, holder)| holder)
     }
 
+    /// How many holds and overtaken pairs there are: none, once every shard has begun and every parent is done.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.holds.len() + self.overtaken.len()
+    }
+
     fn marks(&self) -> impl Iterator<Item = (usize, EventTime)> {
         self.workers
             .iter()
