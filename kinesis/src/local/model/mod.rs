@@ -226,6 +226,15 @@ impl Model {
         Ok(())
     }
 
+    /// Ends a stream's CREATING before its time: for whoever runs the endpoint and need not wait.
+    pub fn activate(&mut self, stream: &str) {
+        let now_ms = self.now_ms;
+        self.streams
+            .get_mut(stream)
+            .into_iter()
+            .for_each(|stream| stream.active_from_ms = now_ms);
+    }
+
     /// DeleteStream: gone once `delete_delay_ms` have passed.
     ///
     /// # Errors
