@@ -3,6 +3,7 @@
 //! `protocol` decides (pure machines: input and time in, outputs out), `client` speaks to the service, `source` and
 //! `sink` drive one with the other. Nothing here knows jobs or files of settings.
 
+pub mod client;
 pub mod local;
 pub mod protocol;
 pub mod record;

@@ -1,0 +1,292 @@
+//! One error for all calls: what kind it is decides what a machine does, its sentence tells people what to do.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use weir_runtime::io::http::HttpError;
+
+pub use crate::protocol::ErrorKind;
+
+/// Why a call gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceError {
+    /// Decides what is done about it.
+    pub kind: ErrorKind,
+    /// The service's name for it, or ours: `NoCredentials`, `NoRegion`, `Connection`, `Timeout`, `HTTP 503`.
+    pub code: String,
+    /// What happened and what to do, in one sentence without secrets.
+    pub message: String,
+    /// The call, `GetRecords`.
+    pub operation: &'static str,
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.message)
+    }
+}
+
+impl Error for ServiceError {}
+
+impl ServiceError {
+    pub(super) fn new(
+        operation: &'static str,
+        kind: ErrorKind,
+        code: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        ServiceError {
+            kind,
+            code: code.to_owned(),
+            message: message.into(),
+            operation,
+        }
+    }
+
+    /// An answer that came, but does not hold what it must.
+    pub(super) fn malformed(operation: &'static str, what: &str) -> Self {
+        let message =
+            format!("the answer has no usable {what}; is the endpoint a Kinesis endpoint?");
+        ServiceError::new(operation, ErrorKind::Other, "MalformedAnswer", message)
+    }
+
+    /// Sorts what the SDK says.
+    pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        if let Some(http) = find::<HttpError>(&error) {
+            return ServiceError::from_http(operation, http);
+        }
+        if let SdkError::TimeoutError(_) = &error {
+            return ServiceError::new(
+                operation,
+                ErrorKind::Timeout,
+                "Timeout",
+                "no answer in time; it is tried again",
+            );
+        }
+        if let Some(refused) = find::<CredentialsError>(&error) {
+            return ServiceError::no_credentials(operation, &refused.to_string(), "");
+        }
+        if error.raw_response().is_none() {
+            return ServiceError::new(
+                operation,
+                ErrorKind::Other,
+                "Unsendable",
+                sentence(&chain(&error), "check the settings"),
+            );
+        }
+        let code = error.code().map_or_else(
+            || status.map_or_else(|| "Unknown".to_owned(), |status| format!("HTTP {status}")),
+            str::to_owned,
+        );
+        let said = error.message().unwrap_or("").trim().to_owned();
+        let kind = kind_of(&code, status.unwrap_or(0), &said);
+        let said = if said.is_empty() {
+            code.clone()
+        } else {
+            format!("{said} ({code})")
+        };
+        ServiceError::new(operation, kind, &code, sentence(&said, remedy(kind)))
+    }
+
+    fn from_http(operation: &'static str, error: &HttpError) -> Self {
+        let (kind, code, remedy) = match error {
+            HttpError::Timeout { .. } => (
+                ErrorKind::Timeout,
+                "Timeout",
+                "check that the endpoint is up",
+            ),
+            HttpError::Dns { .. } => (
+                ErrorKind::Connection,
+                "Connection",
+                "check the endpoint's host name and the network",
+            ),
+            HttpError::Connect { .. } => (
+                ErrorKind::Connection,
+                "Connection",
+                "check that the endpoint is up and its address is right",
+            ),
+            HttpError::Reset { .. } => (ErrorKind::Connection, "Connection", "it is tried again"),
+            HttpError::Protocol { .. } => (
+                ErrorKind::Connection,
+                "Connection",
+                "check that the address is that of a Kinesis endpoint",
+            ),
+            HttpError::TlsUnsupported { .. } => (
+                ErrorKind::Region,
+                "TlsUnsupported",
+                "set --endpoint-url or AWS_ENDPOINT_URL to it",
+            ),
+            HttpError::Address { .. } => (
+                ErrorKind::Region,
+                "BadEndpoint",
+                "correct --endpoint-url or AWS_ENDPOINT_URL",
+            ),
+            HttpError::TooLarge { .. } => (
+                ErrorKind::Other,
+                "TooLarge",
+                "check that the address is that of a Kinesis endpoint",
+            ),
+        };
+        ServiceError::new(operation, kind, code, sentence(&error.to_string(), remedy))
+    }
+
+    pub(super) fn no_credentials(operation: &'static str, why: &str, more: &str) -> Self {
+        let message = format!(
+            "no AWS credentials were found ({why}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has them with --profile or AWS_PROFILE{more}"
+        );
+        ServiceError::new(operation, ErrorKind::Credentials, "NoCredentials", message)
+    }
+}
+
+/// Codes as the service's API model and its page "Common Errors" have them (read November 2026).
+fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    match code {
+        "ProvisionedThroughputExceeded"
+        | "Throttling"
+        | "ThrottledRequest"
+        | "RequestLimitExceeded"
+        | "TooManyRequests"
+        | "SlowDown" => ErrorKind::Throttled,
+        "ExpiredIterator" => ErrorKind::ExpiredIterator,
+        "ExpiredNextToken" => ErrorKind::ExpiredToken,
+        "InvalidArgument"
+        | "Validation"
+        | "ValidationError"
+        | "InvalidParameterValue"
+        | "Serialization" => ErrorKind::InvalidArgument,
+        "ResourceNotFound" => ErrorKind::NotFound,
+        "ResourceInUse" => ErrorKind::InUse,
+        "LimitExceeded" => ErrorKind::LimitExceeded,
+        "AccessDenied" | "NotAuthorized" | "OptInRequired" => ErrorKind::AccessDenied,
+        "InvalidSignature" | "SignatureDoesNotMatch" if said.contains("valid region") => {
+            ErrorKind::Region
+        }
+        "UnrecognizedClient"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "InvalidSignature"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "RequestExpired" => ErrorKind::Credentials,
+        "KMSThrottling" => ErrorKind::KmsThrottled,
+        "KMSDisabled" | "KMSInvalidState" | "KMSAccessDenied" | "KMSNotFound"
+        | "KMSOptInRequired" => ErrorKind::Kms,
+        "InternalFailure" | "InternalServerError" | "ServiceUnavailable" => ErrorKind::Unavailable,
+        _ => match status {
+            429 => ErrorKind::Throttled,
+            403 => ErrorKind::AccessDenied,
+            500.. => ErrorKind::Unavailable,
+            _ => ErrorKind::Other,
+        },
+    }
+}
+
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Throttled | ErrorKind::LimitExceeded | ErrorKind::KmsThrottled => {
+            "it is tried again more slowly"
+        }
+        ErrorKind::ExpiredIterator | ErrorKind::ExpiredToken => "it is fetched anew",
+        ErrorKind::InvalidArgument => "check the job's settings",
+        ErrorKind::NotFound => {
+            "check the stream's name, the region and the endpoint, or create it with `weir stream create`"
+        }
+        ErrorKind::InUse => "wait until the stream is ACTIVE",
+        ErrorKind::AccessDenied => "allow this action to the credentials in use",
+        ErrorKind::Credentials => "check the access key, the secret key and this machine's clock",
+        ErrorKind::Region => "check --region or AWS_REGION",
+        ErrorKind::Kms => "check the stream's encryption key and its policy",
+        ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other => {
+            "it is tried again"
+        }
+    }
+}
+
+/// The service's words have full stops and sometimes line breaks.
+fn sentence(said: &str, remedy: &str) -> String {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{}; {remedy}", said.trim_end_matches('.'))
+}
+
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An error and its causes. Identical neighbours, which wrappers make, are said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        parts.push(error.to_string());
+        next = error.source();
+    }
+    parts.dedup();
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_service_has_its_kind() {
+        let kind = |code| kind_of(code, 400, "");
+        assert_eq!(
+            kind("ProvisionedThroughputExceededException"),
+            ErrorKind::Throttled
+        );
+        assert_eq!(kind("ExpiredIteratorException"), ErrorKind::ExpiredIterator);
+        assert_eq!(kind("ExpiredNextTokenException"), ErrorKind::ExpiredToken);
+        assert_eq!(kind("InvalidArgumentException"), ErrorKind::InvalidArgument);
+        assert_eq!(kind("ResourceNotFoundException"), ErrorKind::NotFound);
+        assert_eq!(kind("ResourceInUseException"), ErrorKind::InUse);
+        assert_eq!(kind("LimitExceededException"), ErrorKind::LimitExceeded);
+        assert_eq!(kind("AccessDeniedException"), ErrorKind::AccessDenied);
+        assert_eq!(kind("UnrecognizedClientException"), ErrorKind::Credentials);
+        assert_eq!(kind("KMSThrottlingException"), ErrorKind::KmsThrottled);
+        assert_eq!(kind("KMSDisabledException"), ErrorKind::Kms);
+        assert_eq!(kind("InternalFailureException"), ErrorKind::Unavailable);
+        assert_eq!(kind("SomethingNew"), ErrorKind::Other);
+    }
+
+    #[test]
+    fn unknown_code_is_judged_by_status_and_signature_by_its_words() {
+        assert_eq!(kind_of("HTTP 503", 503, ""), ErrorKind::Unavailable);
+        assert_eq!(kind_of("HTTP 429", 429, ""), ErrorKind::Throttled);
+        let scoped = "Credential should be scoped to a valid region, not 'mars-1'.";
+        assert_eq!(
+            kind_of("InvalidSignatureException", 400, scoped),
+            ErrorKind::Region
+        );
+        assert_eq!(
+            kind_of("InvalidSignatureException", 400, "does not match"),
+            ErrorKind::Credentials
+        );
+    }
+
+    #[test]
+    fn service_text_becomes_one_sentence_with_a_remedy() {
+        assert_eq!(
+            sentence("Stream x\n under account 1 not found.", "do"),
+            "Stream x under account 1 not found; do"
+        );
+    }
+}
