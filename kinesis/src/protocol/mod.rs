@@ -9,6 +9,7 @@ pub mod id;
 pub mod lineage;
 mod moment;
 pub mod pacing;
+pub mod patience;
 pub mod polling;
 pub mod position;
 pub mod put_pacing;
