@@ -6,9 +6,7 @@ pub use weir_runtime::{
     connect::{Item, item_stream, lines, logger},
     pipeline::{Pipeline, Stage, Timed, Untimed, WindowResult},
 };
-pub use weir_window::{
-    EventTime, TimeSpan, WindowSpec, counting, millis, secs, summing,
-};
+pub use weir_window::{EventTime, TimeSpan, WindowSpec, counting, millis, secs, summing};
 
 pub use crate::{
     json::stdout,

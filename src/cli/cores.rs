@@ -24,9 +24,7 @@ impl CoresArgs {
         cores.map_err(|error| {
             let exit = match error {
                 CoresError::Syntax(_) | CoresError::None | CoresError::Twice(_) => Exit::Usage,
-                CoresError::TooMany { .. } | CoresError::NotAllowed { .. } | CoresError::Unknown => {
-                    Exit::Environment
-                }
+                CoresError::TooMany { .. } | CoresError::NotAllowed { .. } | CoresError::Unknown => Exit::Environment,
             };
             Failure::new(exit, error.to_string())
         })

@@ -301,7 +301,9 @@ impl Summary {
             return Ok(ExitCode::SUCCESS);
         }
         let (published, sum) = (self.published, self.sum);
-        let message = format!("{published} tweets were published, but all windows together hold {sum}, not {PER_RECORD} times as many");
+        let message = format!(
+            "{published} tweets were published, but all windows together hold {sum}, not {PER_RECORD} times as many"
+        );
         Err(Failure::new(Exit::Job, message).with_remedy("this is a bug in Weir, please report it"))
     }
 }

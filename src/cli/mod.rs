@@ -52,9 +52,7 @@ pub(crate) fn main(pipelines: &Pipelines) -> ExitCode {
         let names = format!("Pipelines of this program: {}", pipelines.names().join(", "));
         command = command.mut_subcommand("run", |run| run.after_help(names));
     }
-    let typed = command
-        .try_get_matches()
-        .and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let typed = command.try_get_matches().and_then(|matches| CommandLine::from_arg_matches(&matches));
     let command = match typed {
         Ok(typed) => typed.command,
         // clap says it well, help to standard output and mistakes to standard error with code 2.

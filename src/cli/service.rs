@@ -25,8 +25,7 @@ impl ServiceArgs {
     /// What was typed, checked.
     pub(super) fn keys(&self) -> Result<ServiceKeys, Failure> {
         if let Some(url) = &self.endpoint_url {
-            job::check_endpoint(url)
-                .map_err(|problem| Failure::usage(format!("--endpoint-url: {problem}")))?;
+            job::check_endpoint(url).map_err(|problem| Failure::usage(format!("--endpoint-url: {problem}")))?;
         }
         Ok(ServiceKeys {
             endpoint_url: self.endpoint_url.clone(),

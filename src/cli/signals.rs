@@ -17,9 +17,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Sends `message` once, at the first signal. Call it once a process.
 pub(super) fn on_interrupt<T: Send + 'static>(sender: Sender<T>, message: T) -> Result<(), Failure> {
-    let unheard = |error: std::io::Error| {
-        Failure::new(Exit::Environment, format!("cannot listen for Ctrl-C: {error}"))
-    };
+    let unheard = |error: std::io::Error| Failure::new(Exit::Environment, format!("cannot listen for Ctrl-C: {error}"));
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(unheard)?;
     let listen = move || {
         let mut arrived = signals.forever();

@@ -11,8 +11,8 @@ use weir_kinesis::client::ServiceSettings;
 
 use crate::text::template::Template;
 
-pub(crate) use build::{pipeline, tweet};
-pub(crate) use parse::{check_endpoint, parse_start, read_file};
+pub(crate) use build::pipeline;
+pub(crate) use parse::{check_endpoint, check_name, parse_start, read_file};
 
 /// A job file that has been read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,7 +46,7 @@ fn parse(file: &str, stem: &str, text: &str) -> Result<JobFile, Failure> {
     let root = Table::root(&doc, document.get_ref());
     root.only(&["name", "source", "window", "sink"])?;
     let name = match root.get("name") {
-        Some(item) => job_name(&item)?,
+        Some(item) => name(&item)?,
         None => stem.to_owned(),
     };
     let source_table = root.need("source", "[source] with type = \"kinesis\"")?.table("[source]")?;
@@ -79,13 +79,25 @@ fn check_times(source: &SourceSettings, window: &WindowSettings, table: &Table<'
     }
 }
 
-fn job_name(item: &Item<'_>) -> Result<String, Failure> {
+fn name(item: &Item<'_>) -> Result<String, Failure> {
     let name = item.text()?;
+    check_name(name).map_err(|problem| item.fail(problem))?;
+    Ok(name.to_owned())
+}
+
+/// What names of streams and jobs look like.
+///
+/// Source: Kinesis API Reference, CreateStream, `StreamName` (read 2026-11-23): 1 to 128 of `[a-zA-Z0-9_.-]`.
+///
+/// # Errors
+/// Says so.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.len() <= 128 && name.chars().all(right) {
-        return Ok(name.to_owned());
+    if (1..=128).contains(&name.len()) && name.chars().all(right) {
+        return Ok(());
     }
-    Err(item.fail("a job's name is up to 128 letters, digits, `-`, `_` and `.`"))
+    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
+    Err(format!("`{shown}` is not a name: up to 128 letters, digits, `-`, `_` and `.`"))
 }
 
 fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
@@ -96,7 +108,7 @@ fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
     let own = ["type", "stream", "start", "timestamps", "lag"];
     table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
-    let stream = stream_name(&table.need("stream", "stream = \"Tweets\"")?)?;
+    let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
     let start = match table.get("start") {
         Some(item) => {
             item.tables("a rule of `start`", START_EXAMPLE)?.iter().map(start_rule).collect::<Result<_, _>>()?
@@ -238,22 +250,10 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
         }
         Kind::Kinesis => {
             table.only(&[["type", "stream"].as_slice(), &SERVICE_KEYS].concat())?;
-            let stream = stream_name(&table.need("stream", "stream = \"Tweets\"")?)?;
+            let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
             Ok(SinkSettings::Kinesis(KinesisSink { stream, service: service(table)? }))
         }
     }
-}
-
-/// Source: Kinesis API Reference, CreateStream, `StreamName` (read 2026-11-23): 1 to 128 of
-/// `[a-zA-Z0-9_.-]`.
-fn stream_name(item: &Item<'_>) -> Result<String, Failure> {
-    let name = item.text()?;
-    let right = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.len() <= 128 && name.chars().all(right) {
-        return Ok(name.to_owned());
-    }
-    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
-    Err(item.fail(format!("\"{shown}\" is not a stream's name: up to 128 letters, digits, `-`, `_` and `.`")))
 }
 
 fn service(table: &Table<'_>) -> Result<ServiceKeys, Failure> {

@@ -14,8 +14,7 @@ pub trait LocalTime {
 
 impl LocalTime for EventTime {
     fn local(&self, format: &str) -> String {
-        format_local(self.as_millis(), format)
-            .unwrap_or_else(|problem| panic!("bad time format {format:?}: {problem}"))
+        format_local(self.as_millis(), format).unwrap_or_else(|problem| panic!("bad time format {format:?}: {problem}"))
     }
 }
 

@@ -152,7 +152,7 @@ fn wrong_words_are_answered_with_the_right_ones() {
     ));
     assert!(said(&monitor_with("\".*\"", "\"(\"")).contains("`(` is not a regular expression: unclosed group"));
     assert!(said(&monitor_with("{value:,}", "{values:,}")).contains("format template, column"));
-    assert!(said(&monitor_with("\"Tweets\"", "\"no spaces\"")).contains("is not a stream's name"));
+    assert!(said(&monitor_with("\"Tweets\"", "\"no spaces\"")).contains("`no spaces` is not a name"));
 }
 
 #[test]
