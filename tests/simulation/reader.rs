@@ -7,7 +7,7 @@ use weir_kinesis::local::model::GetRecordsAnswer;
 use weir_kinesis::protocol::Moment;
 use weir_kinesis::protocol::polling::{Action, Answer, Input, Notice, Polling};
 use weir_kinesis::protocol::service_clock::{ServiceClock, Timing};
-use weir_kinesis::{Record, RecordBatchBuilder};
+use weir_kinesis::record::{Record, RecordBatchBuilder};
 use weir_runtime::source::{Inlet, Position, Refused, ShardInput};
 use weir_window::{EventTime, ShardName};
 

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use weir_kinesis::Record;
+use weir_kinesis::record::Record;
 use weir_runtime::error::JobError;
 use weir_runtime::pipeline::{Pipeline, PipelineFn, WindowResult};
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};

@@ -11,8 +11,10 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_kinesis::RecordBatchBuilder;
-use weir_kinesis::local::model::{CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry};
+use weir_kinesis::record::RecordBatchBuilder;
+use weir_kinesis::local::model::{
+    CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry,
+};
 use weir_kinesis::protocol::polling::{Action, Input, IteratorFrom, Polling, PollingSettings};
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::{ServiceClock, Timing};
@@ -46,16 +48,8 @@ pub enum Event {
     Turn(usize),
     Wake(usize),
     /// A request reaches the service.
-    Serve {
-        reader: usize,
-        action: Action,
-        sent: Moment,
-    },
-    Answer {
-        reader: usize,
-        input: Box<Input>,
-        timing: Option<Timing>,
-    },
+    Serve { reader: usize, action: Action, sent: Moment },
+    Answer { reader: usize, input: Box<Input>, timing: Option<Timing> },
     Barrier(u64),
     Stop,
 }
@@ -310,7 +304,8 @@ impl World {
             memory: MemoryBudget::of(1 << 30),
         };
         let mut run = Run::build(&*self.function, settings).expect("the pipeline is sound");
-        let mine: Vec<ShardListing> = self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
+        let mine: Vec<ShardListing> =
+            self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
         let mut begun = Vec::new();
         for shard in mine {
             let position: ReadFrom = shard.position.0.parse().expect("made by the same type");
@@ -321,7 +316,8 @@ impl World {
             let settings = PollingSettings {
                 margin_ms: self.history.margin_ms,
                 seed: self.rng.u64(..),
-                records_per_call_max: [1, 7, 10_000][self.rng.usize(..3)],
+                // Five calls a second: fewer records a call and a busy history would take hours of its time.
+                records_per_call_max: [300, 10_000][self.rng.usize(..2)],
             };
             let mut machine = Polling::new(settings, name.clone(), position);
             if let Some(stop_ms) = self.ledger.stop_ms() {
