@@ -370,7 +370,7 @@ fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 }
 
 /// Seconds with the milliseconds as decimals: `1795395060.708`.
-fn push_seconds(body: &mut Vec<u8>, time_ms: i64) {
+pub fn push_seconds(body: &mut Vec<u8>, time_ms: i64) {
     use std::io::Write as _;
     let sign = if time_ms < 0 { "-" } else { "" };
     let (whole, millis) = (

@@ -100,6 +100,11 @@ fn list_streams(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Re
 fn list_shards(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::ListShards<'_> = parse(body)?;
     let (name, arn) = (plain(&request.stream_name), plain(&request.stream_arn));
+    if name.is_none() && arn.is_some() && request.next_token.is_some() {
+        return Err(invalid(
+            "NextToken and StreamARN cannot be provided together.".to_owned(),
+        ));
+    }
     let listed = model.list_shards(
         now_ms,
         ListShardsRequest {
