@@ -1,10 +1,12 @@
 //! Kinesis streams as pipelines name them: `kinesis::source("Tweets")`, `kinesis::sink("Tweets")`.
 //!
-//! What the command line says about the service (`--endpoint-url`, `--region`, `--profile`, `--from`) is above what a
-//! pipeline says, and what neither says comes from the environment and the profile.
+//! These are the ends of `weir_kinesis` under the command line: what it says about the service (`--endpoint-url`,
+//! `--region`, `--profile`, `--from`) is above what a pipeline says, and what neither says comes from the environment
+//! and the profile.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
+use weir_kinesis::{client::ServiceSettings, sink::StreamSink, source::StreamSource};
 use weir_runtime::{
     error::JobError,
     sink::{Sink, SinkContext, SinkWriter},
@@ -12,11 +14,12 @@ use weir_runtime::{
 };
 use weir_window::TimeSpan;
 
-use crate::job::{Secret, ServiceKeys};
+use crate::job::ServiceKeys;
 
 pub use weir_kinesis::{
-    protocol::position::Start,
     record::{OwnedRecord, Record},
+    sink::KeyOrder,
+    source::Start,
 };
 
 /// What the command line of this process says, above all pipelines.
@@ -44,62 +47,62 @@ fn overrides() -> &'static Overrides {
 /// Each shard is read by one worker, from its oldest record unless [`KinesisSource::start_at`] says otherwise.
 #[must_use]
 pub fn source(stream: &str) -> KinesisSource {
-    KinesisSource { stream: stream.to_owned(), rules: Vec::new(), margin: None, service: ServiceKeys::default() }
+    KinesisSource(weir_kinesis::source(stream))
 }
 
 /// A stream to be written; its items are pairs of partition key and data.
+///
+/// Records of one key that one worker writes arrive in the order written, and none waits longer than the linger.
 #[must_use]
 pub fn sink(stream: &str) -> KinesisSink {
-    KinesisSink { stream: stream.to_owned(), service: ServiceKeys::default() }
+    KinesisSink(weir_kinesis::sink(stream))
 }
 
 /// See [`source`].
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct KinesisSource {
-    stream: String,
-    rules: Vec<(String, Start)>,
-    margin: Option<TimeSpan>,
-    service: ServiceKeys,
-}
+pub struct KinesisSource(StreamSource);
 
 /// See [`sink`].
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct KinesisSink {
-    stream: String,
-    service: ServiceKeys,
-}
+pub struct KinesisSink(StreamSink);
 
 impl KinesisSource {
     /// Adds a rule: shards whose whole id matches the regular expression begin at `start`. The first that matches
     /// counts. A pattern that is none fails the job when it is submitted.
-    pub fn start_at(mut self, shards: &str, start: Start) -> KinesisSource {
-        self.rules.push((shards.to_owned(), start));
-        self
+    pub fn start_at(self, shards: &str, start: Start) -> KinesisSource {
+        KinesisSource(self.0.start_at(shards, start))
     }
 
-    /// How long a record may be stamped but not yet readable; 1 s unless said, 0 is right for a local endpoint.
-    pub fn margin(mut self, margin: TimeSpan) -> KinesisSource {
-        self.margin = Some(margin);
-        self
+    /// How long a record may be stamped before it can be read: 1 s unless said, 0 at an endpoint on this machine.
+    pub fn margin(self, margin: TimeSpan) -> KinesisSource {
+        KinesisSource(self.0.margin(margin))
     }
 
-    fn resolved(&self) -> weir_kinesis::KinesisSource {
-        let mut source = weir_kinesis::source(&self.stream).service(resolve(&self.service));
-        let from = overrides().from.map(|start| vec![(".*".to_owned(), start)]);
-        for (shards, start) in from.as_ref().unwrap_or(&self.rules) {
-            source = source.start_at(shards, *start);
-        }
-        match self.margin {
-            Some(margin) => source.margin(margin),
+    fn resolved(&self) -> StreamSource {
+        let source = self.clone().overridden(&overrides().service).0;
+        match overrides().from {
+            Some(start) => source.start_all_at(start),
             None => source,
         }
     }
 }
 
-fn resolve(own: &ServiceKeys) -> weir_kinesis::client::ServiceSettings {
-    overrides().service.clone().or(own).into_settings()
+impl KinesisSink {
+    /// Longest wait of a record for others to travel with; 100 ms unless said.
+    pub fn linger(self, linger: Duration) -> KinesisSink {
+        KinesisSink(self.0.linger(linger))
+    }
+
+    /// What is promised about records of one key: their order is kept unless said.
+    pub fn key_order(self, order: KeyOrder) -> KinesisSink {
+        KinesisSink(self.0.key_order(order))
+    }
+
+    fn resolved(&self) -> StreamSink {
+        self.clone().overridden(&overrides().service).0
+    }
 }
 
 /// How to reach the service: the same for both ends.
@@ -107,33 +110,44 @@ macro_rules! service_methods {
     ($end:ident) => {
         impl $end {
             /// Where to send requests instead of the region's own endpoint, such as `http://127.0.0.1:4567`.
-            pub fn endpoint(mut self, url: &str) -> $end {
-                self.service.endpoint_url = Some(url.to_owned());
-                self
+            pub fn endpoint(self, url: &str) -> $end {
+                $end(self.0.endpoint(url))
             }
 
             /// The region.
-            pub fn region(mut self, region: &str) -> $end {
-                self.service.region = Some(region.to_owned());
-                self
+            pub fn region(self, region: &str) -> $end {
+                $end(self.0.region(region))
             }
 
             /// The profile to take settings and credentials from.
-            pub fn profile(mut self, profile: &str) -> $end {
-                self.service.profile = Some(profile.to_owned());
-                self
+            pub fn profile(self, name: &str) -> $end {
+                $end(self.0.profile(name))
             }
 
             /// A fixed pair of keys.
-            pub fn credentials(mut self, access_key_id: &str, secret_access_key: &str) -> $end {
-                self.service.access_key_id = Some(access_key_id.to_owned());
-                self.service.secret_access_key = Some(Secret(secret_access_key.to_owned()));
-                self
+            pub fn credentials(self, access_key_id: &str, secret_access_key: &str) -> $end {
+                $end(self.0.credentials(access_key_id, secret_access_key))
             }
 
-            /// All of it, as a job file or a command says it.
-            pub(crate) fn service(mut self, service: ServiceKeys) -> $end {
-                self.service = service;
+            /// All of it, as a job file says it.
+            pub(crate) fn service(self, settings: ServiceSettings) -> $end {
+                $end(self.0.service(settings))
+            }
+
+            /// What was typed stands above what was written.
+            fn overridden(mut self, typed: &ServiceKeys) -> $end {
+                if let Some(url) = &typed.endpoint_url {
+                    self = self.endpoint(url);
+                }
+                if let Some(region) = &typed.region {
+                    self = self.region(region);
+                }
+                if let Some(name) = &typed.profile {
+                    self = self.profile(name);
+                }
+                if let (Some(id), Some(secret)) = (&typed.access_key_id, &typed.secret_access_key) {
+                    self = self.credentials(id, &secret.0);
+                }
                 self
             }
         }
@@ -175,11 +189,5 @@ impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for Kinesis
 
     fn open(&self, cx: &SinkContext) -> Box<dyn SinkWriter<(K, V)>> {
         self.resolved().open(cx)
-    }
-}
-
-impl KinesisSink {
-    fn resolved(&self) -> weir_kinesis::KinesisSink {
-        weir_kinesis::sink(&self.stream).service(resolve(&self.service))
     }
 }

@@ -117,8 +117,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
 fn monitor(counted: Arc<Counted>) -> Arc<PipelineFn> {
     Arc::new(move |p: &Pipeline| {
         let counted = counted.clone();
-        // What the local endpoint has stamped can be read at once: no margin.
-        let source = kinesis::source(STREAM).start_at(".*", Start::Latest).margin(TimeSpan::ZERO);
+        let source = kinesis::source(STREAM).start_at(".*", Start::Latest);
         p.read_from(source).native_timestamps(LAG).window(sliding(SIZE, SLIDE)).aggregate(counting()).write_to(lines(
             move |w: &WindowResult<u64>| {
                 let _ = counted.sum.fetch_add(w.value, Ordering::Relaxed);

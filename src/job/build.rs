@@ -50,7 +50,7 @@ pub(crate) fn tweet(number: u64, keys: u64) -> (String, String) {
 }
 
 fn kinesis_source(settings: &KinesisSource) -> kinesis::KinesisSource {
-    let source = kinesis::source(&settings.stream).service(settings.service.clone());
+    let source = kinesis::source(&settings.stream).service(settings.service.clone().into_settings());
     settings.start.iter().fold(source, |source, rule| source.start_at(&rule.shards, rule.at.into()))
 }
 
@@ -67,7 +67,7 @@ impl From<StartAt> for Start {
 fn write_items(items: Stage<Pair>, job: &JobFile) {
     match &job.sink {
         SinkSettings::Kinesis(sink) => {
-            items.write_to(kinesis::sink(&sink.stream).service(sink.service.clone()));
+            items.write_to(kinesis::sink(&sink.stream).service(sink.service.clone().into_settings()));
         }
         SinkSettings::Stdout => {
             items.write_to(lines(|(key, data): &Pair| item_line(key, &String::from_utf8_lossy(data))));
@@ -120,7 +120,7 @@ fn write_rows<K: KeyText>(rows: Stage<WindowResult<u64, K>, Timed>, job: &JobFil
             let records = rows.map(move |row: WindowResult<u64, K>| {
                 (row.key.text().unwrap_or(&name).to_owned(), json_line(&row).into_bytes())
             });
-            records.write_to(kinesis::sink(&sink.stream).service(sink.service.clone()));
+            records.write_to(kinesis::sink(&sink.stream).service(sink.service.clone().into_settings()));
         }
         SinkSettings::Stdout => rows.write_to(lines(json_line::<u64, K>)),
         SinkSettings::Logger(template) => {

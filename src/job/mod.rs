@@ -148,20 +148,6 @@ pub(crate) struct ServiceKeys {
 }
 
 impl ServiceKeys {
-    /// What `self` says, and where it says nothing what `other` says. A pair of keys is taken
-    /// whole from one of them, and a profile does not outdo it.
-    pub(crate) fn or(self, other: &ServiceKeys) -> ServiceKeys {
-        let keys_from = if self.access_key_id.is_some() { &self } else { other };
-        ServiceKeys {
-            access_key_id: keys_from.access_key_id.clone(),
-            secret_access_key: keys_from.secret_access_key.clone(),
-            session_token: keys_from.session_token.clone(),
-            endpoint_url: self.endpoint_url.or_else(|| other.endpoint_url.clone()),
-            region: self.region.or_else(|| other.region.clone()),
-            profile: self.profile.or_else(|| other.profile.clone()),
-        }
-    }
-
     /// As the client takes it.
     pub(crate) fn into_settings(self) -> ServiceSettings {
         ServiceSettings {

@@ -1,7 +1,7 @@
 //! Right job files are understood; each kind of mistake is answered with its line and its cure.
 
 use super::parse;
-use crate::job::{GroupBy, JobFile, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt, StartRule, Tweets};
+use crate::job::{GroupBy, JobFile, SinkSettings, SourceSettings, StartAt, StartRule, Tweets};
 
 const MONITOR: &str = include_str!("../../../examples/kinesis-traffic-monitor.toml");
 const PUBLISHER: &str = include_str!("../../../examples/tweet-publisher.toml");
@@ -194,20 +194,4 @@ fn types_are_checked_and_secrets_never_shown() {
 fn windows_over_the_tweets_source_are_refused() {
     let text = "source = { type = \"tweets\" }\nsink = { type = \"logger\" }\nwindow = { over = \"tumbling 1s\", aggregate = \"count\" }";
     assert!(said(text).contains("the tweets source has none"));
-}
-
-#[test]
-fn what_is_said_nearer_wins_and_a_pair_of_keys_stays_whole() {
-    let near = ServiceKeys { region: Some("near".into()), ..ServiceKeys::default() };
-    let far = ServiceKeys {
-        region: Some("far".into()),
-        access_key_id: Some("id".into()),
-        secret_access_key: Some(Secret("hush".into())),
-        ..ServiceKeys::default()
-    };
-    let both = near.clone().or(&far);
-    assert_eq!(both.region.as_deref(), Some("near"));
-    assert_eq!(both.access_key_id.as_deref(), Some("id"));
-    let own = ServiceKeys { access_key_id: Some("own".into()), ..near };
-    assert_eq!(own.or(&far).secret_access_key, None);
 }
