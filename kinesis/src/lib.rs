@@ -7,3 +7,9 @@ pub mod client;
 pub mod local;
 pub mod protocol;
 pub mod record;
+pub mod sink;
+pub mod source;
+
+pub use record::Record;
+pub use sink::sink;
+pub use source::{Start, source};
