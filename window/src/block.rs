@@ -74,3 +74,43 @@ impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Block<K, A> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::counting;
+    use crate::fold::Fold;
+    use crate::key::HashSeed;
+    use crate::spec::WindowSpec;
+    use crate::time::millis;
+
+    #[test]
+    fn block_travels_to_another_thread_and_its_memory_comes_back_empty() {
+        let spec = WindowSpec::tumbling(millis(10)).expect("valid");
+        let mut fold = Fold::<str, u64>::new(spec, HashSeed(1), 1);
+        for key in ["a", "b", "a"] {
+            fold.accumulate(&counting(), EventTime::from_millis(3), key, &());
+        }
+        let mut blocks = Vec::new();
+        fold.hand_over_all(&mut |_, block| blocks.push(block));
+        let block = blocks.pop().expect("one pane, one owner");
+        let arena = std::thread::spawn(move || {
+            assert_eq!(
+                (
+                    block.entries(),
+                    block.records(),
+                    block.pane_end().as_millis()
+                ),
+                (2, 3, 10)
+            );
+            assert_eq!(block.accumulators.slice(&block.arena), [2, 1]);
+            block.into_arena()
+        });
+        let arena = arena.join().expect("the assertions hold");
+        assert!(arena.bytes() > 0);
+        fold.take_home(arena);
+        let before = fold.bytes();
+        fold.accumulate(&counting(), EventTime::from_millis(13), "c", &());
+        assert_eq!(fold.bytes(), before, "the memory is used again");
+    }
+}
