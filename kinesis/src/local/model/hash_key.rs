@@ -96,6 +96,25 @@ mod tests {
         );
     }
 
+    #[test]
+    fn two_shards_are_halves() {
+        let half = 170_141_183_460_469_231_731_687_303_715_884_105_728;
+        assert_eq!(
+            even_range(0, 2),
+            HashKeyRange {
+                first: 0,
+                last: half - 1
+            }
+        );
+        assert_eq!(
+            even_range(1, 2),
+            HashKeyRange {
+                first: half,
+                last: u128::MAX
+            }
+        );
+    }
+
     proptest! {
         #[test]
         fn even_ranges_cover_every_hash_key_exactly_once(count in 1_u32..5_000) {
