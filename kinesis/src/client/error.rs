@@ -75,6 +75,9 @@ impl ServiceError {
         if let Some(refused) = find::<CredentialsError>(&error) {
             return ServiceError::no_credentials(operation, &refused.to_string(), "");
         }
+        if matches!(status, Some(200..300)) {
+            return ServiceError::malformed(operation, &format!("body ({})", chain(&error)));
+        }
         if error.raw_response().is_none() {
             return ServiceError::new(
                 operation,
@@ -87,7 +90,12 @@ impl ServiceError {
             || status.map_or_else(|| "Unknown".to_owned(), |status| format!("HTTP {status}")),
             str::to_owned,
         );
-        let said = error.message().unwrap_or("").trim().to_owned();
+        let said = error
+            .message()
+            .unwrap_or("")
+            .trim()
+            .trim_end_matches('.')
+            .to_owned();
         let kind = kind_of(&code, status.unwrap_or(0), &said);
         let said = if said.is_empty() {
             code.clone()

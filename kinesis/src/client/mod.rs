@@ -428,4 +428,11 @@ fn rounded_ms(time: &DateTime) -> i64 {
 }
 
 #[cfg(test)]
+#[path = "../../../runtime/src/io/http/scripted.rs"]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the HTTP client, which use all of it"
+)]
+mod scripted;
+#[cfg(test)]
 mod tests;

@@ -27,8 +27,11 @@ impl Scripted {
         let (counter, script) = (Arc::clone(&connections), Arc::new(script));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
+                let stream = stream.expect("accepted");
+                // Each write is a packet: that is what scripts are about.
+                stream.set_nodelay(true).expect("it is a TCP socket");
                 let mut peer = Peer {
-                    stream: stream.expect("accepted"),
+                    stream,
                     index: counter.fetch_add(1, Ordering::SeqCst),
                 };
                 let script = Arc::clone(&script);
