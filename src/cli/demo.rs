@@ -1,0 +1,308 @@
+//! `weir demo`: a local endpoint, the tutorial's two jobs on one node, and an account of every record.
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use clap::Args;
+use serde::Serialize;
+use weir_kinesis::local::LocalThread;
+use weir_runtime::{
+    connect::lines,
+    control::{JobHandle, JobReport, JobSettings, Node, NodeSettings},
+    facade,
+    pipeline::{Pipeline, PipelineFn, WindowResult},
+};
+use weir_window::{TimeSpan, counting, millis, secs};
+
+use super::{
+    cores::CoresArgs,
+    jobs::{self, Event},
+    output::Output,
+    signals, stream,
+};
+use crate::{
+    endpoint,
+    failure::{Exit, Failure},
+    job::{self, JobFile, KinesisSink, ServiceKeys, SinkSettings, SourceSettings, Tweets},
+    kinesis::{self, Start},
+    text::{LocalTime as _, duration, grouped},
+    windows::sliding,
+};
+
+const STREAM: &str = "Tweets";
+const SIZE: TimeSpan = secs(1);
+const SLIDE: TimeSpan = millis(500);
+const LAG: TimeSpan = secs(3);
+/// Windows that a record is in.
+const PER_RECORD: u64 = 2;
+const MONITOR: usize = 0;
+const PUBLISHER: usize = 1;
+const NAMES: [&str; 2] = ["kinesis-traffic-monitor", "tweet-publisher"];
+
+/// What `weir demo` takes.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// How long to publish, such as 10s; until Ctrl-C unless given
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Items a second, each a burst of 1 to 9 tweets
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// Shards of the stream
+    #[arg(long, value_name = "N", default_value = "2", value_parser = stream::parse_shards)]
+    shards: u32,
+    #[command(flatten)]
+    cores: CoresArgs,
+    /// How to say the summary
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let millis = duration::parse_millis(text).map_err(|bad| bad.to_string())?;
+    Ok(Duration::from_millis(u64::try_from(millis).expect("a duration is not negative")))
+}
+
+/// What the monitor's rows add up to.
+#[derive(Debug, Default)]
+struct Counted {
+    sum: AtomicU64,
+    windows: AtomicU64,
+}
+
+/// Publishes and counts until told to stop, drains, and says what became of every record.
+pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let cores = args.cores.resolve()?;
+    let (sender, events) = mpsc::channel();
+    signals::on_interrupt(sender.clone(), Event::Interrupt)?;
+    let endpoint = endpoint::start("127.0.0.1:0", &[(STREAM.to_owned(), args.shards)])?;
+    kinesis::set_overrides(kinesis::Overrides { service: endpoint::service_keys(&endpoint), from: None });
+    let node = Node::start(NodeSettings::on(cores)).map_err(|error| jobs::failure("", &error))?;
+    let counted = Arc::new(Counted::default());
+    let started = facade::now();
+    let submit = |index: usize, pipeline: Arc<PipelineFn>| {
+        let name = NAMES[index].to_owned();
+        let handle = node.submit(JobSettings { name }, pipeline);
+        let handle = handle.map_err(|error| jobs::failure(NAMES[index], &error))?;
+        jobs::watch(index, handle.clone(), sender.clone())?;
+        Ok(handle)
+    };
+    let monitor = submit(MONITOR, monitor(counted.clone()))?;
+    introduce(args, &endpoint, &node, &monitor);
+    let publisher = submit(PUBLISHER, job::pipeline(publisher(args.rate)))?;
+    wait(&events, args.duration)?;
+    if args.output == Output::Text {
+        println!("Draining: the last windows come {} after their end", duration::show_millis(LAG.as_millis()));
+    }
+    publisher.drain();
+    let written = ended(&events, PUBLISHER)?;
+    monitor.drain();
+    let report = ended(&events, MONITOR)?;
+    let elapsed_ms = u64::try_from((facade::now() - started).as_millis()).unwrap_or(u64::MAX);
+    let summary = Summary::new(&endpoint, &node, &counted, (&report, &written), elapsed_ms);
+    node.stop();
+    endpoint.stop().map_err(|panic| Failure::new(Exit::Job, panic.to_string()))?;
+    summary.say(args.output);
+    summary.judge()
+}
+
+/// The tutorial's traffic monitor, which keeps its own account beside the lines it prints.
+fn monitor(counted: Arc<Counted>) -> Arc<PipelineFn> {
+    Arc::new(move |p: &Pipeline| {
+        let counted = counted.clone();
+        let source = kinesis::source(STREAM).start_at(".*", Start::Latest);
+        p.read_from(source).native_timestamps(LAG).window(sliding(SIZE, SLIDE)).aggregate(counting()).write_to(lines(
+            move |w: &WindowResult<u64>| {
+                let _ = counted.sum.fetch_add(w.value, Ordering::Relaxed);
+                let _ = counted.windows.fetch_add(1, Ordering::Relaxed);
+                let (end, tweets) = (w.end.local("%H:%M:%S:%3f"), grouped(w.value, 0));
+                format!("At {end} Kinesis got {tweets} tweets per second")
+            },
+        ));
+    })
+}
+
+/// The tutorial's publisher.
+fn publisher(rate: u32) -> JobFile {
+    JobFile {
+        name: NAMES[PUBLISHER].to_owned(),
+        source: SourceSettings::Tweets(Tweets { rate, ..Tweets::default() }),
+        window: None,
+        sink: SinkSettings::Kinesis(KinesisSink { stream: STREAM.to_owned(), service: ServiceKeys::default() }),
+    }
+}
+
+/// What was started, where, and what to try next.
+fn introduce(args: &DemoArgs, endpoint: &LocalThread, node: &Node, monitor: &JobHandle) {
+    let start = monitor.start();
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (shards, workers, owners) = (start.shards.len(), node.cores().count(), start.owners.len());
+    println!("A local Kinesis at {}, with the stream {STREAM} of {shards} shard{}", endpoint.url(), plural(shards));
+    println!(
+        "A node of {workers} worker{}, pinned to core{} {}, with two jobs on it:",
+        plural(workers),
+        plural(workers),
+        node.cores()
+    );
+    println!("  {}: {} items per second, each 1 to 9 tweets", NAMES[PUBLISHER], args.rate);
+    println!(
+        "  {}: windows of {} every {}, {owners} owner{}, results {} after a window's end",
+        NAMES[MONITOR],
+        duration::show_millis(SIZE.as_millis()),
+        duration::show_millis(SLIDE.as_millis()),
+        plural(owners),
+        duration::show_millis(LAG.as_millis())
+    );
+    println!("To look into the stream, in another terminal:");
+    println!("  {}", endpoint::exports(endpoint));
+    println!("  weir stream get {STREAM}");
+    match args.duration {
+        Some(_) => println!("Ctrl-C ends it early, and in order; a second one at once"),
+        None => println!("Ctrl-C ends it in order, a second one at once; next try --for 10s, --rate 1000, --cores 1"),
+    }
+}
+
+/// Returns at Ctrl-C or when the time is over; a job that fails before is an error.
+fn wait(events: &Receiver<Event>, patience: Option<Duration>) -> Result<(), Failure> {
+    let event = match patience {
+        Some(patience) => match events.recv_timeout(patience) {
+            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            other => other.ok(),
+        },
+        None => events.recv().ok(),
+    };
+    match event {
+        Some(Event::Ended(index, report)) => Err(early_end(index, &report)),
+        Some(Event::Refused(index, error)) => Err(jobs::failure(NAMES[index], &error)),
+        Some(Event::Interrupt | Event::Started(..)) | None => Ok(()),
+    }
+}
+
+/// Waits for the end of a job that was asked to drain.
+fn ended(events: &Receiver<Event>, expected: usize) -> Result<JobReport, Failure> {
+    loop {
+        match events.recv() {
+            Ok(Event::Ended(index, report)) if report.error.is_some() => return Err(early_end(index, &report)),
+            Ok(Event::Ended(index, report)) if index == expected => return Ok(report),
+            Ok(Event::Ended(index, report)) => return Err(early_end(index, &report)),
+            Ok(Event::Interrupt | Event::Started(..) | Event::Refused(..)) => {}
+            Err(mpsc::RecvError) => return Err(Failure::new(Exit::Job, "a job ended without a report")),
+        }
+    }
+}
+
+fn early_end(index: usize, report: &JobReport) -> Failure {
+    match &report.error {
+        Some(error) => jobs::failure(NAMES[index], error),
+        None => Failure::new(Exit::Job, format!("job {} ended before it was asked to", NAMES[index])),
+    }
+}
+
+/// What became of every record.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// Records, as the endpoint holds them.
+    published: u64,
+    /// Sum over windows × slide ÷ size.
+    counted: u64,
+    windows: u64,
+    open: u64,
+    late: u64,
+    /// Published, and in no counter.
+    lost: u64,
+    elapsed_ms: u64,
+    cores: Vec<CoreSummary>,
+    /// Sent again because no answer came: may be in the stream twice.
+    #[serde(skip)]
+    repeated: u64,
+    /// The sum over windows itself: counted has lost what does not divide.
+    #[serde(skip)]
+    sum: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct CoreSummary {
+    core: usize,
+    records_folded: u64,
+    blocks_combined: u64,
+}
+
+impl Summary {
+    fn new(
+        endpoint: &LocalThread,
+        node: &Node,
+        account: &Counted,
+        (monitor, publisher): (&JobReport, &JobReport),
+        elapsed_ms: u64,
+    ) -> Summary {
+        let published = endpoint.record_count(STREAM);
+        let sum = account.sum.load(Ordering::Relaxed);
+        let counted = sum / PER_RECORD;
+        let open = jobs::total(monitor, |worker| worker.open);
+        let late = jobs::total(monitor, |worker| worker.late);
+        let core = |(core, worker): (&usize, &weir_runtime::pipeline::RunCounters)| CoreSummary {
+            core: *core,
+            records_folded: worker.records_folded,
+            blocks_combined: worker.blocks_combined,
+        };
+        Summary {
+            published,
+            counted,
+            windows: account.windows.load(Ordering::Relaxed),
+            open,
+            late,
+            lost: published.saturating_sub(counted + open + late),
+            elapsed_ms,
+            cores: node.cores().ids().iter().zip(&monitor.workers).map(core).collect(),
+            repeated: jobs::total(publisher, |worker| worker.repeated),
+            sum,
+        }
+    }
+
+    fn say(&self, output: Output) {
+        if output == Output::Json {
+            println!("{}", serde_json::to_string(self).expect("numbers are JSON"));
+            return;
+        }
+        let shown = |number: u64| grouped(number, 0);
+        println!(
+            "Published {}, counted {} in {} windows; open {}, late {}, lost {}",
+            shown(self.published),
+            shown(self.counted),
+            shown(self.windows),
+            shown(self.open),
+            shown(self.late),
+            shown(self.lost)
+        );
+        for core in &self.cores {
+            println!(
+                "  core {}: {} records folded, {} blocks combined",
+                core.core,
+                shown(core.records_folded),
+                shown(core.blocks_combined)
+            );
+        }
+        if self.repeated > 0 {
+            println!("  {} tweets were sent again because no answer came", shown(self.repeated));
+        }
+    }
+
+    /// Every record must be counted exactly as often as it is in a window.
+    fn judge(&self) -> Result<ExitCode, Failure> {
+        if self.sum == self.published * PER_RECORD && self.open + self.late + self.lost == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (published, sum) = (self.published, self.sum);
+        let message = format!(
+            "{published} tweets were published, but all windows together hold {sum}, not {PER_RECORD} times as many"
+        );
+        Err(Failure::new(Exit::Job, message).with_remedy("this is a bug in Weir, please report it"))
+    }
+}

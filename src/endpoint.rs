@@ -1,0 +1,48 @@
+//! The local endpoint as the program starts it.
+
+use weir_kinesis::local::{LocalEndpoint, LocalSettings, LocalThread, StartError};
+
+use crate::{
+    failure::{Exit, Failure},
+    job::{Secret, ServiceKeys},
+};
+
+/// Region and keys that people may give; the endpoint asks for some and checks none.
+const REGION: &str = "us-east-1";
+const KEY: &str = "local";
+
+/// Starts the endpoint on a thread of its own, with streams that are there at once.
+///
+/// # Errors
+/// When the address cannot be listened at, or the machine allows no executor: exit code 3.
+pub(crate) fn start(address: &str, streams: &[(String, u32)]) -> Result<LocalThread, Failure> {
+    let endpoint = LocalEndpoint::spawn_thread(address, LocalSettings::default()).map_err(|error| match error {
+        StartError::Environment(error) => Failure::new(Exit::Environment, error.message).with_remedy(error.remedy),
+        StartError::Bind(error) => Failure::new(Exit::Environment, error.to_string()),
+    })?;
+    for (name, shards) in streams {
+        endpoint
+            .create_stream(name, *shards)
+            .map_err(|error| Failure::usage(format!("stream {name} cannot be created: {}", error.message)))?;
+    }
+    Ok(endpoint)
+}
+
+/// How this process reaches it.
+pub(crate) fn service_keys(endpoint: &LocalThread) -> ServiceKeys {
+    ServiceKeys {
+        endpoint_url: Some(endpoint.url()),
+        region: Some(REGION.to_owned()),
+        access_key_id: Some(KEY.to_owned()),
+        secret_access_key: Some(Secret(KEY.to_owned())),
+        ..ServiceKeys::default()
+    }
+}
+
+/// What to type in another terminal to reach it.
+pub(crate) fn exports(endpoint: &LocalThread) -> String {
+    format!(
+        "export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={KEY}",
+        endpoint.url()
+    )
+}

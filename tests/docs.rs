@@ -1,0 +1,77 @@
+//! What the book quotes is what the repository holds, and what it links to is there.
+
+use std::{fs, path::Path};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The code blocks of a page that are marked as `language`.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    page.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("split yields at least one").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_tutorial_quotes_the_example_program() {
+    assert_eq!(blocks(&read("docs/tutorial.md"), "rust"), [read("examples/tutorial.rs")]);
+}
+
+#[test]
+fn the_tutorial_quotes_the_job_files() {
+    let files = ["examples/tweet-publisher.toml", "examples/kinesis-traffic-monitor.toml"];
+    assert_eq!(blocks(&read("docs/tutorial.md"), "toml"), files.map(read));
+}
+
+#[test]
+fn the_readme_quotes_a_part_of_the_example_program() {
+    let quoted = blocks(&read("README.md"), "rust");
+    assert_eq!(quoted.len(), 1);
+    assert!(read("examples/tutorial.rs").contains(&quoted[0]), "{}", quoted[0]);
+}
+
+#[test]
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let summary = read("docs/SUMMARY.md");
+    let mut pages = vec!["README.md".to_owned()];
+    for folder in ["", "design"] {
+        for entry in fs::read_dir(docs.join(folder)).expect("a folder") {
+            let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+            if !name.ends_with(".md") {
+                continue;
+            }
+            let page = Path::new(folder).join(&name).to_string_lossy().into_owned();
+            let listed = summary.contains(&format!("]({page})"));
+            assert!(listed || page == "SUMMARY.md", "docs/SUMMARY.md does not list {page}");
+            pages.push(format!("docs/{page}"));
+        }
+    }
+    for page in pages {
+        let text = read(&page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let folder = docs.parent().expect("docs has one").join(&page);
+            let target = folder.parent().expect("a file has one").join(link);
+            assert!(target.exists(), "{page} links to {link}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_reference_lists_each_key_that_a_job_file_may_have() {
+    let page = read("docs/job-files.md");
+    let source = read("src/job/parse.rs");
+    for list in source.split(".only(").skip(1) {
+        let keys = list.split(')').next().expect("split yields at least one");
+        for key in keys.split('"').skip(1).step_by(2) {
+            assert!(page.contains(key), "docs/job-files.md does not explain the key {key}");
+        }
+    }
+}
