@@ -115,7 +115,11 @@ fn flush_resolves_when_all_is_written_whatever_was_refused() {
         let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer);
         flushed.await.unwrap();
         let taken = made.taken.borrow();
-        let of_a: Vec<&str> = taken.iter().map(String::as_str).filter(|text| text.starts_with('a')).collect();
+        let of_a: Vec<&str> = taken
+            .iter()
+            .map(String::as_str)
+            .filter(|text| text.starts_with('a'))
+            .collect();
         assert_eq!((of_a, taken.len()), (vec!["a1", "a2", "a3"], 4));
         assert!(failures.borrow().is_empty());
         let counters = (
