@@ -57,9 +57,7 @@ fn node(cores: usize) -> Node {
 }
 
 fn named(name: &str) -> JobSettings {
-    JobSettings {
-        name: name.to_owned(),
-    }
+    JobSettings { name: name.to_owned() }
 }
 
 fn publish(p: &Pipeline, url: &str, items_per_s: u64) {
@@ -71,27 +69,16 @@ fn publish(p: &Pipeline, url: &str, items_per_s: u64) {
                 out.push(((number % 10).to_string(), format!("tweet-{number}")));
             }
         })
-        .write_to(
-            sink("Tweets")
-                .endpoint(url)
-                .region("us-east-1")
-                .credentials("id", "secret"),
-        );
+        .write_to(sink("Tweets").endpoint(url).region("us-east-1").credentials("id", "secret"));
 }
 
 /// Windows of 1 s by 500 ms, every record in two of them.
 fn monitor(p: &Pipeline, url: &str, start: Start, counted: Counted) {
-    p.read_from(
-        source("Tweets")
-            .start_at(".*", start)
-            .endpoint(url)
-            .region("us-east-1")
-            .credentials("id", "secret"),
-    )
-    .native_timestamps(millis(500))
-    .window(WindowSpec::sliding(secs(1), millis(500)))
-    .aggregate(counting())
-    .write_to(Keep(counted));
+    p.read_from(source("Tweets").start_at(".*", start).endpoint(url).region("us-east-1").credentials("id", "secret"))
+        .native_timestamps(millis(500))
+        .window(WindowSpec::sliding(secs(1), millis(500)))
+        .aggregate(counting())
+        .write_to(Keep(counted));
 }
 
 /// What the stream's own records say the windows should be.
@@ -113,18 +100,9 @@ fn published_is_counted(cores: usize, start: Start) {
     let (url, counted) = (endpoint.url(), Counted::default());
     let node = node(cores);
     let (reads, into) = (url.clone(), Arc::clone(&counted));
-    let monitoring = node
-        .submit(
-            named("monitor"),
-            Arc::new(move |p: &Pipeline| monitor(p, &reads, start, into.clone())),
-        )
-        .unwrap();
-    let publishing = node
-        .submit(
-            named("publisher"),
-            Arc::new(move |p: &Pipeline| publish(p, &url, 40)),
-        )
-        .unwrap();
+    let monitoring =
+        node.submit(named("monitor"), Arc::new(move |p: &Pipeline| monitor(p, &reads, start, into.clone()))).unwrap();
+    let publishing = node.submit(named("publisher"), Arc::new(move |p: &Pipeline| publish(p, &url, 40))).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     publishing.drain();
     let published = publishing.join();
@@ -134,29 +112,15 @@ fn published_is_counted(cores: usize, start: Start) {
     assert_eq!(report.error, None);
     let records = endpoint.record_count("Tweets");
     assert!(records >= 100, "{records} records in 3 s");
-    assert_eq!(
-        published
-            .workers
-            .iter()
-            .map(|worker| worker.written)
-            .sum::<u64>(),
-        records
-    );
+    assert_eq!(published.workers.iter().map(|worker| worker.written).sum::<u64>(), records);
     let mut windows = counted.lock().unwrap().clone();
     windows.sort_unstable();
     assert_eq!(windows, recount(&endpoint));
     assert_eq!(
-        report
-            .workers
-            .iter()
-            .map(|worker| (worker.open, worker.late))
-            .collect::<Vec<_>>(),
+        report.workers.iter().map(|worker| (worker.open, worker.late)).collect::<Vec<_>>(),
         vec![(0, 0); report.workers.len()]
     );
-    assert_eq!(
-        windows.iter().map(|(_, count)| count).sum::<u64>(),
-        2 * records
-    );
+    assert_eq!(windows.iter().map(|(_, count)| count).sum::<u64>(), 2 * records);
     node.stop();
     endpoint.stop().unwrap();
 }
@@ -179,30 +143,15 @@ fn missing_stream_fails_the_job_before_it_starts() {
     let submitted = node.submit(
         named("monitor"),
         Arc::new(move |p: &Pipeline| {
-            p.read_from(
-                source("Twets")
-                    .endpoint(url.as_str())
-                    .region("us-east-1")
-                    .credentials("id", "secret"),
-            )
-            .without_timestamps()
-            .map(|record: Record| (record.partition_key().to_owned(), record.data().to_owned()))
-            .write_to(
-                sink("Tweets")
-                    .endpoint(url.as_str())
-                    .region("us-east-1")
-                    .credentials("id", "secret"),
-            );
+            p.read_from(source("Twets").endpoint(url.as_str()).region("us-east-1").credentials("id", "secret"))
+                .without_timestamps()
+                .map(|record: Record| (record.partition_key().to_owned(), record.data().to_owned()))
+                .write_to(sink("Tweets").endpoint(url.as_str()).region("us-east-1").credentials("id", "secret"));
         }),
     );
-    let Err(error) = submitted else {
-        panic!("there is no such stream")
-    };
+    let Err(error) = submitted else { panic!("there is no such stream") };
     assert_eq!(error.kind, Kind::Service);
-    assert!(
-        error.message.contains("Twets") && error.message.contains("ResourceNotFoundException"),
-        "{error}"
-    );
+    assert!(error.message.contains("Twets") && error.message.contains("ResourceNotFoundException"), "{error}");
     node.stop();
     endpoint.stop().unwrap();
 }

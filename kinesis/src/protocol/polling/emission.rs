@@ -37,29 +37,18 @@ impl Emission {
         before: &ReadFrom,
         frozen: &mut Option<ReadFrom>,
     ) -> Emission {
-        let mut emission = Emission {
-            pages: Vec::new(),
-            withheld: 0,
-            withheld_highest_ms: None,
-            batch,
-        };
-        let mut open = Page {
-            indices: Vec::new(),
-            position: before.clone(),
-        };
+        let mut emission = Emission { pages: Vec::new(), withheld: 0, withheld_highest_ms: None, batch };
+        let mut open = Page { indices: Vec::new(), position: before.clone() };
         let mut open_bytes = 0;
         for (index, number) in (0..emission.batch.len()).zip(0u32..) {
             if stop_ms.is_some_and(|stop| emission.batch.arrival_ms(index) > stop) {
                 emission.withheld += 1;
                 let arrival_ms = emission.batch.arrival_ms(index);
                 emission.withheld_highest_ms = emission.withheld_highest_ms.max(Some(arrival_ms));
-                frozen.get_or_insert_with(|| {
-                    last_sequence(&emission.batch, index).unwrap_or_else(|| before.clone())
-                });
+                frozen.get_or_insert_with(|| last_sequence(&emission.batch, index).unwrap_or_else(|| before.clone()));
                 continue;
             }
-            let bytes =
-                emission.batch.partition_key(index).len() + emission.batch.data(index).len();
+            let bytes = emission.batch.partition_key(index).len() + emission.batch.data(index).len();
             let full = open.indices.len() == PAGE_ITEMS_MAX || open_bytes + bytes > PAGE_BYTES_MAX;
             if full && !open.indices.is_empty() {
                 emission.close(&mut open, frozen.as_ref());
@@ -76,14 +65,9 @@ impl Emission {
 
     fn close(&mut self, open: &mut Page, frozen: Option<&ReadFrom>) {
         let last = open.indices.last().map_or(0, |index| *index as usize + 1);
-        let position = frozen
-            .cloned()
-            .or_else(|| last_sequence(&self.batch, last))
-            .unwrap_or_else(|| open.position.clone());
-        let next = Page {
-            indices: Vec::new(),
-            position: position.clone(),
-        };
+        let position =
+            frozen.cloned().or_else(|| last_sequence(&self.batch, last)).unwrap_or_else(|| open.position.clone());
+        let next = Page { indices: Vec::new(), position: position.clone() };
         let mut page = std::mem::replace(open, next);
         page.position = position;
         self.pages.push(page);

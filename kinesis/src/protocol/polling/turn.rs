@@ -19,11 +19,7 @@ pub struct PollingSettings {
 
 impl Default for PollingSettings {
     fn default() -> PollingSettings {
-        PollingSettings {
-            margin_ms: 1_000,
-            records_per_call_max: 10_000,
-            seed: 0,
-        }
+        PollingSettings { margin_ms: 1_000, records_per_call_max: 10_000, seed: 0 }
     }
 }
 
