@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Workloads of the benchmarks: seeded, so that every run folds the same records.

@@ -4,5 +4,12 @@
 //! `sink` drive one with the other. Nothing here knows jobs or files of settings.
 
 pub mod client;
+pub mod local;
 pub mod protocol;
 pub mod record;
+pub mod sink;
+pub mod source;
+
+pub use record::Record;
+pub use sink::sink;
+pub use source::{Start, source};

@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use weir_window::EventTime;
+
 /// What one `GetRecords` answer held, in the order of the shard. `Send`, so that it may be decoded anywhere.
 pub struct RecordBatch {
     shard: Arc<str>,
@@ -171,6 +173,12 @@ impl Record {
     #[inline]
     pub fn arrival_ms(&self) -> i64 {
         self.batch.arrival_ms(self.index as usize)
+    }
+
+    /// [`arrival_ms`](Self::arrival_ms) as event time.
+    #[inline]
+    pub fn arrival(&self) -> EventTime {
+        EventTime::from_millis(self.arrival_ms())
     }
 
     /// The shard it was read from.

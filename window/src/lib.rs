@@ -1,1 +1,41 @@
-//! Placeholder.
+//! Event-time windows over keyed records: plain data and pure functions, without I/O, clocks, threads or async.
+//!
+//! The way of a record: a [`Fold`] (one per worker) folds records into *deltas*, one per pane; a delta is handed over
+//! as [`Block`]s, one per [`Owner`] of a range of key hashes; an owner combines blocks into its panes as they arrive
+//! and, when its watermark passes a window's end, slides: add the entering panes, emit [`Rows`], deduct the leaving
+//! panes. Watermarks are minima over shards and workers, kept down by holds ([`OwnerWatermark`]).
+//!
+//! What is *not* here: nothing awaits, nothing reads a clock, and nothing allocates per record once warm. The only
+//! `unsafe` is in `arena.rs`.
+
+mod aggregate;
+mod arena;
+mod block;
+mod budget;
+mod directory;
+mod fold;
+mod key;
+mod owner;
+mod pane;
+mod probe;
+mod rows;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
+mod slide;
+mod spec;
+mod time;
+mod watermark;
+
+pub use aggregate::{Aggregate, Counting, Summing, counting, summing};
+pub use arena::{Arena, Column};
+pub use block::Block;
+pub use budget::Budget;
+pub use fold::{Fold, owner_of};
+pub use key::{BytesColumn, HashSeed, IntColumn, Key, KeyColumn, NoColumn};
+pub use owner::{Owner, OwnerCounters, OwnerPoll};
+pub use rows::{ROWS_MAX, Rows};
+pub use spec::{PANES_PER_WINDOW_MAX, SpecError, WindowSpec};
+pub use time::{EventTime, TimeSpan, millis, secs};
+pub use watermark::{
+    Holder, OwnerWatermark, ShardName, ShardWatermark, WorkerMark, WorkerWatermark,
+};

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use weir_runtime::error::Kind;
+
 /// What went wrong, as far as a decision depends on it.
 ///
 /// The client maps the service's codes and its own failures (connection, time-out) to these.
@@ -103,6 +105,14 @@ impl ErrorKind {
             (E::Kms, _) => Reaction::RetrySlowly,
             (E::InUse | E::Unavailable | E::Connection | E::Timeout, _) => Reaction::BackOff,
             (E::ExpiredIterator | E::ExpiredToken | E::Other, _) => Reaction::BackOff,
+        }
+    }
+
+    /// Who has to act when this is not retried.
+    pub fn who_acts(self) -> Kind {
+        match self {
+            ErrorKind::Region | ErrorKind::InvalidArgument => Kind::Settings,
+            _ => Kind::Service,
         }
     }
 

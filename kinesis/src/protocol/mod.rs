@@ -3,12 +3,16 @@
 //! No file in here opens a socket, reads a clock, awaits, or uses unseeded randomness, so that every schedule a
 //! simulator can think of is replayed exactly. Time comes in as [`Moment`]; jitter from a generator seeded by the caller.
 
+pub mod batcher;
 pub mod errors;
 pub mod id;
+pub mod lineage;
 mod moment;
 pub mod pacing;
+pub mod patience;
 pub mod polling;
 pub mod position;
+pub mod put_pacing;
 pub mod sabotage;
 pub mod service_clock;
 mod shard;

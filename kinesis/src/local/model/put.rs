@@ -1,0 +1,215 @@
+//! PutRecord and PutRecords: limits, routing, stamping.
+
+use bytes::Bytes;
+
+use super::sequence::SequenceNumber;
+use super::shard::{ShardId, StoredRecord};
+use super::stream::Stream;
+use super::validation::{PARTITION_KEY_CHARS_MAX, Violations};
+use super::{Context, Model, ModelError, invalid};
+
+/// Records in one PutRecords call (API reference, PutRecords).
+const RECORDS_MAX: usize = 500;
+/// Keys and data of one PutRecords call.
+const REQUEST_BYTES_MAX: usize = 10 << 20;
+/// Sequence numbers of neighbours in a shard differ by up to so much; clients must not count on one.
+const INDEX_STEP_MAX: u64 = 8;
+/// How far beyond now a number given for ordering may lie before it cannot be one of ours.
+const ORDERING_SLACK_S: u64 = 2;
+
+/// A record to be put.
+#[derive(Clone, Debug)]
+pub struct PutEntry<'a> {
+    /// 1 to 256 characters.
+    pub partition_key: &'a str,
+    /// Decimal hash key in place of the partition key's MD5.
+    pub explicit_hash_key: Option<&'a str>,
+    /// Kept as it is, not copied.
+    pub data: Bytes,
+}
+
+/// Where a record went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The shard that took it.
+    pub shard: ShardId,
+    /// Its number there.
+    pub sequence: SequenceNumber,
+}
+
+/// Why one record of a call was not taken while others were. None of today's rules gives one; limits will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutFailure {
+    /// `ProvisionedThroughputExceededException` or `InternalFailure`.
+    pub code: &'static str,
+    /// The service's sentence.
+    pub message: String,
+}
+
+/// What became of each record, in the order they were given.
+pub type PutAnswer = Vec<Result<Placed, PutFailure>>;
+
+impl Model {
+    /// PutRecord. `ordering` is a sequence number that the record's must exceed, which here it always does.
+    ///
+    /// # Errors
+    /// `ValidationException`, `InvalidArgumentException`, `ResourceNotFoundException` (also while CREATING).
+    pub fn put_record(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        entry: PutEntry<'_>,
+        ordering: Option<&str>,
+    ) -> Result<Result<Placed, PutFailure>, ModelError> {
+        let now_ms = self.advance(now_ms);
+        let (found, cx) = self.stream_mut(stream)?;
+        let mut violations = Violations::new();
+        check_entry(&mut violations, &entry, found.record_bytes_max, |name| {
+            lower_first(name)
+        });
+        if let Some(ordering) = ordering {
+            violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
+        }
+        violations.finish()?;
+        found.usable(now_ms, cx)?;
+        if let Some(ordering) = ordering {
+            check_ordering(ordering, now_ms, found, cx)?;
+        }
+        let hash_key = checked_hash_key(&entry, found.record_bytes_max)?;
+        Ok(Ok(self
+            .take(now_ms, stream, [(hash_key, entry)])
+            .next()
+            .expect("one for one")))
+    }
+
+    /// PutRecords: all records are taken, or the call is refused. The answer has one entry for each, in order.
+    ///
+    /// # Errors
+    /// `ValidationException`, `InvalidArgumentException`, `ResourceNotFoundException` (also while CREATING).
+    pub fn put_records(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        entries: Vec<PutEntry<'_>>,
+    ) -> Result<PutAnswer, ModelError> {
+        let now_ms = self.advance(now_ms);
+        let (found, cx) = self.stream_mut(stream)?;
+        let mut violations = Violations::new();
+        violations.members(
+            "records",
+            &format!("[{} records]", entries.len()),
+            entries.len(),
+            1,
+            RECORDS_MAX,
+        );
+        for (i, entry) in entries.iter().enumerate() {
+            check_entry(&mut violations, entry, found.record_bytes_max, |name| {
+                format!("records.{}.member.{}", i + 1, lower_first(name))
+            });
+        }
+        violations.finish()?;
+        found.usable(now_ms, cx)?;
+        let bytes: usize = entries
+            .iter()
+            .map(|entry| entry.partition_key.len() + entry.data.len())
+            .sum();
+        if bytes > REQUEST_BYTES_MAX {
+            return Err(invalid("Records size exceeds 10 MB limit"));
+        }
+        let record_bytes_max = found.record_bytes_max;
+        let mut routed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            routed.push((checked_hash_key(&entry, record_bytes_max)?, entry));
+        }
+        Ok(self.take(now_ms, stream, routed).map(Ok).collect())
+    }
+
+    /// Stores records that passed every check. Lazy: the caller must drain it.
+    fn take<'e>(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
+    ) -> impl Iterator<Item = Placed> {
+        let Model { streams, rng, .. } = self;
+        let stream = streams.get_mut(stream).expect("looked up by the caller");
+        let horizon_ms = stream.horizon_ms(now_ms);
+        entries.into_iter().map(move |(hash_key, entry)| {
+            stream.last_index += rng.u64(1..=INDEX_STEP_MAX);
+            stream.records_taken += 1;
+            let (index, id) = (stream.last_index, stream.shard_of(hash_key));
+            let shard = stream.shard_mut(id).expect("an open shard is a shard");
+            shard.trim(horizon_ms);
+            shard.records.push_back(StoredRecord {
+                index,
+                arrival_ms: now_ms,
+                partition_key: entry.partition_key.into(),
+                data: entry.data,
+            });
+            Placed {
+                shard: id,
+                sequence: shard.sequence(index, now_ms),
+            }
+        })
+    }
+}
+
+fn lower_first(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_ascii_lowercase().to_string() + chars.as_str()
+    })
+}
+
+fn check_entry(
+    violations: &mut Violations,
+    entry: &PutEntry<'_>,
+    record_bytes_max: usize,
+    at: impl Fn(&str) -> String,
+) {
+    // Spells a parameter's place only when it is broken: this runs for every record.
+    let key = entry.partition_key;
+    if key.is_empty() || key.len() > PARTITION_KEY_CHARS_MAX {
+        violations.characters(&at("PartitionKey"), key, 1, PARTITION_KEY_CHARS_MAX);
+    }
+    violations.bytes(|| at("Data"), entry.data.len(), record_bytes_max);
+    if let Some(explicit) = entry.explicit_hash_key {
+        violations.decimal(|| at("ExplicitHashKey"), explicit, 39);
+    }
+}
+
+fn checked_hash_key(entry: &PutEntry<'_>, record_bytes_max: usize) -> Result<u128, ModelError> {
+    let bytes = entry.partition_key.len() + entry.data.len();
+    if bytes > record_bytes_max {
+        return Err(invalid(format!(
+            "Size of partition key and data of {bytes} bytes exceeds the maximum record size of {record_bytes_max} bytes."
+        )));
+    }
+    let explicit = entry.explicit_hash_key.map(|text| {
+        text.parse().map_err(|_| {
+            invalid(format!(
+                "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was {text}"
+            ))
+        })
+    });
+    Ok(Stream::hash_key(entry.partition_key, explicit.transpose()?))
+}
+
+fn check_ordering(
+    ordering: &str,
+    now_ms: i64,
+    stream: &Stream,
+    cx: Context<'_>,
+) -> Result<(), ModelError> {
+    let now_s = u64::try_from(now_ms.div_euclid(1_000)).unwrap_or(0);
+    let ours = ordering
+        .parse::<SequenceNumber>()
+        .is_ok_and(|number| number.shard().is_some() && number.time_s() < now_s + ORDERING_SLACK_S);
+    if ours {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "ExclusiveMinimumSequenceNumber {ordering} used in PutRecord on stream {} under account {} is invalid.",
+        stream.name, cx.account
+    )))
+}

@@ -1,0 +1,189 @@
+//! One shard: its place in the hash key space, its ancestors, and its records in order.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::hash_key::HashKeyRange;
+use super::sequence::{INDEX_MAX, SequenceNumber};
+
+/// A shard's number within its stream; shown as `shardId-` and twelve digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(u32);
+
+impl ShardId {
+    /// Greatest number the service accepts in a shard's id.
+    pub const NUMBER_MAX: u32 = i32::MAX as u32;
+
+    /// The shard of this number.
+    ///
+    /// # Panics
+    /// Above [`ShardId::NUMBER_MAX`].
+    pub const fn new(number: u32) -> ShardId {
+        assert!(
+            number <= ShardId::NUMBER_MAX,
+            "a shard's number has 31 bits"
+        );
+        ShardId(number)
+    }
+
+    /// The number, counted from 0 over the stream's life.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// What the service makes of a shard's id: the number behind the first `-`, or all of it. `None` where the service
+    /// could not find a number.
+    pub fn parse(text: &str) -> Option<ShardId> {
+        let number = text.split('-').nth(1).unwrap_or(text);
+        let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        let number: u32 = plain.then(|| number.parse().ok())??;
+        (number <= ShardId::NUMBER_MAX).then_some(ShardId(number))
+    }
+}
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shardId-{:012}", self.0)
+    }
+}
+
+/// A record as it is kept: 64 bytes beside its key and data, which are stored once.
+#[derive(Debug)]
+pub(super) struct StoredRecord {
+    /// Rises over the stream; what orders a shard's sequence numbers.
+    pub index: u64,
+    pub arrival_ms: i64,
+    pub partition_key: Box<str>,
+    pub data: Bytes,
+}
+
+impl StoredRecord {
+    /// Bytes as the limits count them: key and data.
+    pub fn bytes(&self) -> usize {
+        self.partition_key.len() + self.data.len()
+    }
+}
+
+/// When a shard stopped taking records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    pub at_ms: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub id: ShardId,
+    pub range: HashKeyRange,
+    /// None for the shards a stream begins with, one after a split, two after a merge.
+    pub parents: Vec<ShardId>,
+    pub created_ms: i64,
+    /// What its sequence numbers begin with; greater than its parents'.
+    pub created_s: u64,
+    pub closed: Option<Closed>,
+    /// Rising by index. Trimmed at the front.
+    pub records: VecDeque<StoredRecord>,
+}
+
+impl Shard {
+    pub fn new(id: ShardId, range: HashKeyRange, created_ms: i64) -> Shard {
+        let created_s = seconds(created_ms);
+        Shard {
+            id,
+            range,
+            parents: Vec::new(),
+            created_ms,
+            created_s,
+            closed: None,
+            records: VecDeque::new(),
+        }
+    }
+
+    pub fn sequence(&self, index: u64, time_ms: i64) -> SequenceNumber {
+        SequenceNumber::new(self.id, self.created_s, index, seconds(time_ms))
+    }
+
+    pub fn first_sequence(&self) -> SequenceNumber {
+        SequenceNumber::new(self.id, self.created_s, 0, self.created_s)
+    }
+
+    pub fn last_sequence(&self) -> Option<SequenceNumber> {
+        self.closed
+            .map(|closed| self.sequence(INDEX_MAX, closed.at_ms))
+    }
+
+    /// Forgets records that came before `horizon_ms`. O(records forgotten).
+    pub fn trim(&mut self, horizon_ms: i64) {
+        while self
+            .records
+            .front()
+            .is_some_and(|record| record.arrival_ms < horizon_ms)
+        {
+            self.records.pop_front();
+        }
+    }
+
+    /// Where the first record stands that lies at or behind the index and came at or after the time. O(log n).
+    pub fn position(&self, index: u64, since_ms: i64) -> usize {
+        self.records
+            .partition_point(|record| record.index < index || record.arrival_ms < since_ms)
+    }
+
+    pub fn describe(&self) -> ShardDescription {
+        ShardDescription {
+            id: self.id,
+            parent: self.parents.first().copied(),
+            adjacent_parent: self.parents.get(1).copied(),
+            range: self.range,
+            first_sequence: self.first_sequence(),
+            last_sequence: self.last_sequence(),
+        }
+    }
+}
+
+/// Whole seconds since the epoch, 0 before it: what fits a sequence number.
+fn seconds(time_ms: i64) -> u64 {
+    u64::try_from(time_ms.div_euclid(1_000)).unwrap_or(0)
+}
+
+/// What the listing calls say of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardDescription {
+    /// The shard.
+    pub id: ShardId,
+    /// The shard it was split from, or the one of two that were merged.
+    pub parent: Option<ShardId>,
+    /// The other of two that were merged.
+    pub adjacent_parent: Option<ShardId>,
+    /// The hash keys whose records it takes.
+    pub range: HashKeyRange,
+    /// Where its sequence numbers begin.
+    pub first_sequence: SequenceNumber,
+    /// Where they ended; `None` while the shard is open.
+    pub last_sequence: Option<SequenceNumber>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_id_is_read_as_leniently_as_the_service_reads_it() {
+        for (text, number) in [
+            ("shardId-000000000007", Some(7)),
+            ("shardId-7", Some(7)),
+            ("7", Some(7)),
+            ("-7", Some(7)),
+            ("shardId-2147483647", Some(ShardId::NUMBER_MAX)),
+            ("shardId-2147483648", None),
+            ("shardId-", None),
+            ("first", None),
+            ("2.14E4", None),
+            ("", None),
+        ] {
+            assert_eq!(ShardId::parse(text).map(ShardId::number), number, "{text}");
+        }
+        assert_eq!(ShardId::new(12).to_string(), "shardId-000000000012");
+    }
+}

@@ -1,0 +1,192 @@
+//! One stream: its state over time, its shards, and which of them takes a hash key.
+
+use super::hash_key::{even_range, hash_key_of};
+use super::shard::{Shard, ShardId};
+
+/// Hours that a new stream keeps its records (Quotas and limits page, read 2026-11).
+pub(super) const RETENTION_HOURS_DEFAULT: i64 = 24;
+const HOUR_MS: i64 = 3_600_000;
+
+/// Where a stream stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamStatus {
+    /// Being made; no shards to be seen yet.
+    Creating,
+    /// Open for every call.
+    Active,
+    /// Shards are being split or merged; reads and writes go on.
+    Updating,
+    /// Going away; refuses reads and writes.
+    Deleting,
+}
+
+impl StreamStatus {
+    /// The service's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StreamStatus::Creating => "CREATING",
+            StreamStatus::Active => "ACTIVE",
+            StreamStatus::Updating => "UPDATING",
+            StreamStatus::Deleting => "DELETING",
+        }
+    }
+}
+
+/// Who decides how many shards there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamMode {
+    /// The caller does.
+    #[default]
+    Provisioned,
+    /// The service does; here it stays with the four it starts with.
+    OnDemand,
+}
+
+impl StreamMode {
+    /// The service's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StreamMode::Provisioned => "PROVISIONED",
+            StreamMode::OnDemand => "ON_DEMAND",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub name: Box<str>,
+    pub arn: String,
+    /// Tells this stream from an earlier one of the same name, in tokens.
+    pub generation: u64,
+    pub mode: StreamMode,
+    pub created_ms: i64,
+    pub active_from_ms: i64,
+    /// Set by DeleteStream: when the stream is gone.
+    pub gone_at_ms: Option<i64>,
+    pub retention_hours: i64,
+    pub record_bytes_max: usize,
+    pub tags: Vec<(String, String)>,
+    pub shards: Vec<Shard>,
+    /// The open shards by rising hash key range: together they cover every hash key once.
+    open: Vec<ShardId>,
+    /// The next record's index is greater than this.
+    pub last_index: u64,
+    /// Records ever taken, trimmed ones too.
+    pub records_taken: u64,
+}
+
+pub(super) struct NewStream<'a> {
+    pub name: &'a str,
+    pub arn: String,
+    pub generation: u64,
+    pub mode: StreamMode,
+    pub now_ms: i64,
+    pub active_from_ms: i64,
+    pub record_bytes_max: usize,
+    pub tags: Vec<(String, String)>,
+    pub shard_count: u32,
+}
+
+impl Stream {
+    pub fn new(new: NewStream<'_>) -> Stream {
+        let count = new.shard_count;
+        let ids = (0..count).map(ShardId::new);
+        Stream {
+            name: new.name.into(),
+            arn: new.arn,
+            generation: new.generation,
+            mode: new.mode,
+            created_ms: new.now_ms,
+            active_from_ms: new.active_from_ms,
+            gone_at_ms: None,
+            retention_hours: RETENTION_HOURS_DEFAULT,
+            record_bytes_max: new.record_bytes_max,
+            tags: new.tags,
+            shards: ids
+                .clone()
+                .map(|id| Shard::new(id, even_range(id.number(), count), new.now_ms))
+                .collect(),
+            open: ids.collect(),
+            last_index: 0,
+            records_taken: 0,
+        }
+    }
+
+    pub fn status(&self, now_ms: i64) -> StreamStatus {
+        if self.gone_at_ms.is_some() {
+            StreamStatus::Deleting
+        } else if now_ms < self.active_from_ms {
+            StreamStatus::Creating
+        } else {
+            StreamStatus::Active
+        }
+    }
+
+    /// Takes reads and writes now?
+    pub fn is_usable(&self, now_ms: i64) -> bool {
+        matches!(
+            self.status(now_ms),
+            StreamStatus::Active | StreamStatus::Updating
+        )
+    }
+
+    /// Records that came before this are no longer to be read.
+    pub fn horizon_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.retention_hours.saturating_mul(HOUR_MS))
+    }
+
+    /// The shards as listed: none before the stream is active.
+    pub fn visible_shards(&self, now_ms: i64) -> &[Shard] {
+        if self.status(now_ms) == StreamStatus::Creating {
+            &[]
+        } else {
+            &self.shards
+        }
+    }
+
+    pub fn open_shard_count(&self) -> usize {
+        self.open.len()
+    }
+
+    pub fn shard(&self, id: ShardId) -> Option<&Shard> {
+        self.shards.get(index_of(id))
+    }
+
+    pub fn shard_mut(&mut self, id: ShardId) -> Option<&mut Shard> {
+        self.shards.get_mut(index_of(id))
+    }
+
+    /// The open shard that takes this hash key. O(log shards).
+    pub fn shard_of(&self, hash_key: u128) -> ShardId {
+        let at = self
+            .open
+            .partition_point(|id| self.shards[index_of(*id)].range.last < hash_key);
+        self.open[at]
+    }
+
+    /// The hash key of a record: the explicit one, else that of its partition key.
+    pub fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
+        explicit.unwrap_or_else(|| hash_key_of(partition_key))
+    }
+
+    #[cfg(test)]
+    pub fn close_shard_for_test(
+        &mut self,
+        id: ShardId,
+        at_ms: i64,
+        children: Vec<(ShardId, Vec<ShardId>)>,
+    ) {
+        let range = self.shards[index_of(id)].range;
+        self.shards[index_of(id)].closed = Some(super::shard::Closed { at_ms });
+        self.open.retain(|open| *open != id);
+        for (child, parents) in children {
+            let mut shard = Shard::new(child, range, at_ms);
+            shard.parents = parents;
+            self.shards.push(shard);
+        }
+    }
+}
+
+fn index_of(id: ShardId) -> usize {
+    usize::try_from(id.number()).expect("at least 32 bits")
+}

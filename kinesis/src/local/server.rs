@@ -1,0 +1,244 @@
+//! The endpoint on a socket: model and front behind the runtime's HTTP server. Decides nothing but what time it is.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use weir_runtime::facade::{
+    self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task,
+};
+use weir_runtime::io::http::server::{self, BindError, Handler, Listener, ServerSettings};
+use weir_runtime::signal::{self, Notifier, signal};
+
+use super::front::Front;
+use super::model::{CreateStreamRequest, Model, ModelError, ModelSettings};
+
+/// Room for 10 MiB of data in base64 and for what is too much of it, so that the service's own words refuse that.
+const BODY_BYTES_MAX: u64 = 24 << 20;
+
+/// What an endpoint is like.
+#[derive(Clone, Debug, Default)]
+pub struct LocalSettings {
+    /// The service's part.
+    pub model: ModelSettings,
+}
+
+/// Why an endpoint did not start on a thread of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The machine does not allow an executor.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    /// The address cannot be listened at.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// Model and front, shared by the server's task and whoever asks from outside. The lock is held for one answer.
+#[derive(Clone)]
+struct Service(Arc<Mutex<(Model, Front)>>);
+
+impl Service {
+    fn new(settings: LocalSettings) -> Service {
+        let front = Front::new(settings.model.seed);
+        Service(Arc::new(Mutex::new((Model::new(settings.model), front))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Model, Front)> {
+        self.0
+            .lock()
+            .expect("a panic under this lock has ended the endpoint")
+    }
+
+    fn handler(&self) -> Handler {
+        let service = self.clone();
+        Rc::new(move |request| {
+            let (model, front) = &mut *service.lock();
+            let response = front.answer(model, facade::wall_clock_ms(), request);
+            Box::pin(std::future::ready(response))
+        })
+    }
+
+    async fn serve(self, listener: Listener, mut stop: signal::Listener) {
+        let settings = ServerSettings {
+            body_bytes_max: BODY_BYTES_MAX,
+            ..ServerSettings::default()
+        };
+        server::serve(listener, settings, self.handler(), async move {
+            stop.wait().await
+        })
+        .await;
+    }
+
+    fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
+        let model = &mut self.lock().0;
+        model.create_stream(
+            facade::wall_clock_ms(),
+            CreateStreamRequest::provisioned(name, shards),
+        )?;
+        model.activate(name);
+        Ok(())
+    }
+}
+
+/// A local Kinesis on the executor that started it. Dropping it closes it at once.
+pub struct LocalEndpoint {
+    address: SocketAddr,
+    service: Service,
+    stop: Notifier,
+    serving: Task<()>,
+}
+
+impl LocalEndpoint {
+    /// Listens at `HOST:PORT`, port 0 being any free one, and serves on this executor.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    pub async fn start(address: &str, settings: LocalSettings) -> Result<LocalEndpoint, BindError> {
+        let listener = server::bind(address).await?;
+        let address = listener.local_addr();
+        let service = Service::new(settings);
+        let (stop, stopping) = signal();
+        let serving = facade::spawn(service.clone().serve(listener, stopping));
+        Ok(LocalEndpoint {
+            address,
+            service,
+            stop,
+            serving,
+        })
+    }
+
+    /// Serves on an unpinned executor of its own, for callers that are on none or that have better to do.
+    ///
+    /// # Errors
+    /// When no executor can run here or the address cannot be listened at.
+    pub fn spawn_thread(address: &str, settings: LocalSettings) -> Result<LocalThread, StartError> {
+        let service = Service::new(settings);
+        let (stop, stopping) = signal();
+        let (bound, outcome) = mpsc::sync_channel(1);
+        let (address, serving) = (address.to_owned(), service.clone());
+        let executor = ExecutorSettings {
+            name: "local-kinesis".to_owned(),
+            core: None,
+        };
+        let executor = facade::start_executor(executor, move || async move {
+            match server::bind(&address).await {
+                Ok(listener) => {
+                    let _ = bound.send(Ok(listener.local_addr()));
+                    serving.serve(listener, stopping).await;
+                }
+                Err(error) => drop(bound.send(Err(error))),
+            }
+        })?;
+        let address = outcome
+            .recv()
+            .expect("the executor runs, and binding gives an outcome")?;
+        Ok(LocalThread {
+            address,
+            service,
+            stop,
+            executor: Some(executor),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as an endpoint URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a stream that is ACTIVE at once.
+    ///
+    /// # Errors
+    /// As CreateStream.
+    pub fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
+        self.service.create_stream(name, shards)
+    }
+
+    /// Records a stream has ever taken, 0 if there is none.
+    pub fn record_count(&self, stream: &str) -> u64 {
+        self.service.lock().0.record_count(stream)
+    }
+
+    /// Looks at the model, or changes it, between two requests.
+    pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
+        look(&mut self.service.lock().0)
+    }
+
+    /// Finishes the answers under way, for a second at most, and closes.
+    pub async fn stop(self) {
+        self.stop.notify();
+        self.serving.await;
+    }
+}
+
+impl fmt::Debug for LocalEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalEndpoint").field(&self.address).finish()
+    }
+}
+
+/// A local Kinesis on a thread of its own, usable from every thread. Dropping it makes it close soon.
+pub struct LocalThread {
+    address: SocketAddr,
+    service: Service,
+    stop: Notifier,
+    executor: Option<ExecutorHandle>,
+}
+
+impl LocalThread {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address as an endpoint URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes a stream that is ACTIVE at once.
+    ///
+    /// # Errors
+    /// As CreateStream.
+    pub fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
+        self.service.create_stream(name, shards)
+    }
+
+    /// Records a stream has ever taken, 0 if there is none.
+    pub fn record_count(&self, stream: &str) -> u64 {
+        self.service.lock().0.record_count(stream)
+    }
+
+    /// Looks at the model, or changes it, between two requests.
+    pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
+        look(&mut self.service.lock().0)
+    }
+
+    /// Finishes the answers under way, closes, and waits, blocking, for the thread to end.
+    ///
+    /// # Errors
+    /// If the endpoint had panicked.
+    pub fn stop(mut self) -> Result<(), PanicMessage> {
+        self.stop.notify();
+        self.executor.take().map_or(Ok(()), ExecutorHandle::join)
+    }
+}
+
+impl Drop for LocalThread {
+    fn drop(&mut self) {
+        self.stop.notify();
+    }
+}
+
+impl fmt::Debug for LocalThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalThread").field(&self.address).finish()
+    }
+}

@@ -1,0 +1,204 @@
+//! Records waiting by key: which may go now, and which wait for one before them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::KeyOrder;
+use crate::protocol::Moment;
+
+/// A record waiting.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub data: Bytes,
+    pub given: Moment,
+}
+
+/// Index of a lane; it belongs to its key until the lane is empty and nothing of it is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LaneId(usize);
+
+#[derive(Debug, Default)]
+struct Lane {
+    key: Arc<str>,
+    waiting: VecDeque<Entry>,
+    /// Records on their way. While there is one, the lane is not ready.
+    on_the_way: usize,
+}
+
+/// All lanes of a writer.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    free: Vec<usize>,
+    by_key: HashMap<Arc<str>, usize>,
+    /// Lanes with something waiting and nothing on its way, each once, in the order of their turns.
+    ready: VecDeque<usize>,
+    /// Records and bytes of ready lanes; the bytes count the first record of each only.
+    ready_records: usize,
+    ready_head_bytes: usize,
+    /// When the record that has waited longest of those next in their ready lanes was given.
+    oldest_ready: Option<Moment>,
+}
+
+impl Lanes {
+    pub fn new() -> Lanes {
+        Lanes::default()
+    }
+
+    pub fn key(&self, lane: LaneId) -> &str {
+        &self.lanes[lane.0].key
+    }
+
+    pub fn push(&mut self, key: &str, entry: Entry) {
+        let index = match self.by_key.get(key) {
+            Some(index) => *index,
+            None => self.open(key),
+        };
+        let lane = &mut self.lanes[index];
+        lane.waiting.push_back(entry);
+        if lane.on_the_way > 0 {
+            return;
+        }
+        if lane.waiting.len() == 1 {
+            self.make_ready(index);
+        } else {
+            self.ready_records += 1;
+        }
+    }
+
+    /// When the record that has waited longest, of those that may go next, was given.
+    pub fn oldest_ready(&self) -> Option<Moment> {
+        self.oldest_ready
+    }
+
+    /// Records that could go in the next batch, were it large enough.
+    pub fn ready_records(&self, order: KeyOrder) -> usize {
+        match order {
+            KeyOrder::Kept => self.ready.len(),
+            KeyOrder::WhileNothingFails => self.ready_records,
+        }
+    }
+
+    /// At least so many bytes could go in the next batch.
+    pub fn ready_bytes(&self) -> usize {
+        self.ready_head_bytes
+    }
+
+    /// Takes the next batch, at least one record of a ready lane: all of a lane that the order allows, then the next.
+    pub fn take_batch(
+        &mut self,
+        order: KeyOrder,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Vec<(LaneId, Entry)> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < records_max
+            && let Some(index) = self.ready.front().copied()
+        {
+            let first = self.entry_bytes(index);
+            if !batch.is_empty() && bytes + first > bytes_max {
+                break;
+            }
+            self.ready.pop_front();
+            self.ready_records -= self.lanes[index].waiting.len();
+            self.ready_head_bytes -= first;
+            loop {
+                let size = self.entry_bytes(index);
+                if !batch.is_empty() && (batch.len() == records_max || bytes + size > bytes_max) {
+                    break;
+                }
+                let lane = &mut self.lanes[index];
+                let Some(entry) = lane.waiting.pop_front() else {
+                    break;
+                };
+                lane.on_the_way += 1;
+                bytes += size;
+                batch.push((LaneId(index), entry));
+                if order == KeyOrder::Kept {
+                    break;
+                }
+            }
+        }
+        // A lane that was busy may hold an older record than lanes before it, so all that is left is looked at.
+        self.oldest_ready = self
+            .ready
+            .iter()
+            .filter_map(|index| self.head_given(*index))
+            .min();
+        batch
+    }
+
+    /// A record of the lane is in the stream.
+    pub fn taken(&mut self, lane: LaneId) {
+        self.lanes[lane.0].on_the_way -= 1;
+        self.settle(lane.0);
+    }
+
+    /// These records, in the order they were taken, are to go again, before what waits behind them.
+    pub fn put_back(&mut self, entries: Vec<(LaneId, Entry)>) {
+        let lanes: Vec<usize> = entries.iter().map(|(lane, _)| lane.0).collect();
+        for (lane, entry) in entries.into_iter().rev() {
+            let lane = &mut self.lanes[lane.0];
+            lane.waiting.push_front(entry);
+            lane.on_the_way -= 1;
+        }
+        // In the order of the call, and each lane once: after the first time it is ready already.
+        let mut settled: Vec<usize> = Vec::new();
+        for lane in lanes {
+            if settled.last() != Some(&lane) {
+                self.settle(lane);
+                settled.push(lane);
+            }
+        }
+    }
+
+    fn settle(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        if lane.on_the_way > 0 {
+            return;
+        }
+        if lane.waiting.is_empty() {
+            self.by_key.remove(&lane.key);
+            self.free.push(index);
+        } else {
+            self.make_ready(index);
+        }
+    }
+
+    fn open(&mut self, key: &str) -> usize {
+        let key: Arc<str> = Arc::from(key);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.lanes.push(Lane::default());
+            self.lanes.len() - 1
+        });
+        self.lanes[index].key = Arc::clone(&key);
+        self.by_key.insert(key, index);
+        index
+    }
+
+    fn make_ready(&mut self, index: usize) {
+        self.ready.push_back(index);
+        self.ready_records += self.lanes[index].waiting.len();
+        self.ready_head_bytes += self.entry_bytes(index);
+        let given = self.head_given(index);
+        self.oldest_ready = match (self.oldest_ready, given) {
+            (Some(oldest), Some(given)) => Some(oldest.min(given)),
+            (oldest, given) => oldest.or(given),
+        };
+    }
+
+    fn head_given(&self, index: usize) -> Option<Moment> {
+        self.lanes[index].waiting.front().map(|entry| entry.given)
+    }
+
+    /// Key and data of the lane's next record.
+    fn entry_bytes(&self, index: usize) -> usize {
+        let lane = &self.lanes[index];
+        lane.waiting
+            .front()
+            .map_or(0, |entry| lane.key.len() + entry.data.len())
+    }
+}

@@ -1,0 +1,283 @@
+//! Writes records: decides which go together, when, and what becomes of those that are refused.
+//!
+//! Records wait in lanes, one a key, and a lane has at most one record on its way: `PutRecords` promises no order even
+//! within one call, and a refused record put again would arrive behind a later one. So records of one key are in the
+//! stream in the order they were given, whatever is refused; the price is one record a key and call.
+//! [`KeyOrder::WhileNothingFails`] gives that up for throughput with few keys.
+//!
+//! ```text
+//!   push --> lane of "a": [a1 a2 a3]  a1 on its way ------> taken: a2 is next
+//!            lane of "b": [b1]        ready ---- batch --'  refused: a1 again, before a2
+//! ```
+//!
+//! A batch goes out when it is full, when its oldest record has waited for the linger, or at once while flushing; so no
+//! tail ever waits for the next record. Each lane's turn comes round-robin.
+
+mod lanes;
+#[cfg(test)]
+mod rules;
+mod turn;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use self::lanes::{Entry, Lanes};
+pub use turn::{
+    BatcherCounters, BatcherSettings, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId,
+    PutInput, PutRecord, Refused,
+};
+
+use super::errors::{Call, ErrorKind, Reaction};
+use super::pacing::BackOff;
+use super::put_pacing::PutPacing;
+use super::{Moment, put_pacing};
+
+/// Wait before a mended setting is looked for.
+const SLOW_RETRY: Duration = Duration::from_secs(30);
+
+/// The writer to one stream. See the module.
+#[derive(Debug)]
+pub struct Batcher {
+    settings: BatcherSettings,
+    lanes: Lanes,
+    /// Calls under way and the records they carry, oldest first; at most `calls_in_flight_max`.
+    calls: Vec<CallUnderWay>,
+    next_call: u64,
+    pacing: PutPacing,
+    failing: BackOff,
+    rng: fastrand::Rng,
+    flushing: bool,
+    worked: bool,
+    failed: bool,
+    records: usize,
+    bytes: usize,
+    counters: BatcherCounters,
+}
+
+#[derive(Debug)]
+struct CallUnderWay {
+    id: PutId,
+    entries: Vec<(lanes::LaneId, Entry)>,
+}
+
+impl Batcher {
+    /// An empty one.
+    pub fn new(settings: BatcherSettings) -> Batcher {
+        Batcher {
+            lanes: Lanes::new(),
+            calls: Vec::new(),
+            next_call: 0,
+            pacing: PutPacing::new(),
+            failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            rng: fastrand::Rng::with_seed(settings.seed),
+            flushing: false,
+            worked: false,
+            failed: false,
+            records: 0,
+            bytes: 0,
+            counters: BatcherCounters::default(),
+            settings,
+        }
+    }
+
+    /// Takes a record, or says why it can never be written. Follow a run of pushes by [`PutInput::Wake`].
+    ///
+    /// Never refuses for lack of room: ask [`ready`](Self::ready) before a run.
+    pub fn push(&mut self, key: &str, data: Bytes, now: Moment) -> Result<(), Refused> {
+        if let Some(refused) = Refused::judge(key, data.len(), self.settings.record_bytes_max) {
+            self.counters.unwritable += 1;
+            return Err(refused);
+        }
+        self.records += 1;
+        self.bytes += key.len() + data.len();
+        self.lanes.push(key, Entry { data, given: now });
+        Ok(())
+    }
+
+    /// Whether there is room for another run of records.
+    pub fn ready(&self) -> bool {
+        !self.failed
+            && self.records < self.settings.pending_records_max
+            && self.bytes < self.settings.pending_bytes_max
+    }
+
+    /// Records taken and not yet in the stream.
+    pub fn pending(&self) -> usize {
+        self.records
+    }
+
+    /// Whether every record taken is in the stream.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// What it has done so far.
+    pub fn counters(&self) -> BatcherCounters {
+        self.counters
+    }
+
+    /// Reacts to `input` at `now`: calls to send, words for people, and last, if anything waits, when to wake it.
+    /// A later answer replaces the moment given before.
+    pub fn on(&mut self, input: PutInput, now: Moment) -> Vec<PutAction> {
+        let mut actions = Vec::new();
+        match input {
+            PutInput::Wake => {}
+            PutInput::Flush => self.flushing = true,
+            PutInput::Answered { id, outcomes } => self.on_answer(id, &outcomes, now, &mut actions),
+            PutInput::Failed { id, kind, message } => {
+                self.on_failure(id, kind, &message, now, &mut actions)
+            }
+        }
+        self.send(now, &mut actions);
+        actions
+    }
+
+    fn send(&mut self, now: Moment, actions: &mut Vec<PutAction>) {
+        self.flushing &= self.records > 0;
+        while !self.failed && self.calls.len() < self.settings.calls_in_flight_max {
+            let Some(due) = self.batch_due(now) else {
+                return;
+            };
+            if due > now {
+                actions.push(PutAction::WakeAt(due));
+                return;
+            }
+            actions.push(self.fill());
+        }
+    }
+
+    /// When the next batch is to go: `None` if no record may.
+    fn batch_due(&self, now: Moment) -> Option<Moment> {
+        let oldest = self.lanes.oldest_ready()?;
+        let full = self.lanes.ready_records(self.settings.order) >= PUT_RECORDS_MAX
+            || self.lanes.ready_bytes() >= self.settings.put_bytes_max;
+        let due = if full || self.flushing {
+            now
+        } else {
+            oldest + self.settings.linger
+        };
+        Some(due.max(self.pacing.due()))
+    }
+
+    fn fill(&mut self) -> PutAction {
+        let id = PutId(self.next_call);
+        self.next_call += 1;
+        let entries = self.lanes.take_batch(
+            self.settings.order,
+            PUT_RECORDS_MAX,
+            self.settings.put_bytes_max,
+        );
+        let records = entries
+            .iter()
+            .map(|(lane, entry)| PutRecord {
+                key: self.lanes.key(*lane).to_owned(),
+                data: entry.data.clone(),
+            })
+            .collect();
+        self.counters.calls += 1;
+        self.calls.push(CallUnderWay { id, entries });
+        PutAction::Put { id, records }
+    }
+
+    fn finish_call(&mut self, id: PutId) -> Option<Vec<(lanes::LaneId, Entry)>> {
+        let place = self.calls.iter().position(|call| call.id == id)?;
+        Some(self.calls.remove(place).entries)
+    }
+
+    fn on_answer(
+        &mut self,
+        id: PutId,
+        outcomes: &[Result<(), String>],
+        now: Moment,
+        actions: &mut Vec<PutAction>,
+    ) {
+        let expected = self
+            .calls
+            .iter()
+            .find(|call| call.id == id)
+            .map_or(0, |call| call.entries.len());
+        if expected != outcomes.len() {
+            let message = format!("{} outcomes for {expected} records", outcomes.len());
+            return self.on_failure(id, ErrorKind::Other, &message, now, actions);
+        }
+        let Some(entries) = self.finish_call(id) else {
+            return;
+        };
+        self.worked = true;
+        self.failing.reset();
+        let mut refused = Vec::new();
+        let mut first_code = None;
+        for ((lane, entry), outcome) in entries.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    self.records -= 1;
+                    self.bytes -= self.lanes.key(lane).len() + entry.data.len();
+                    self.counters.records_put += 1;
+                    self.counters.bytes_put +=
+                        (self.lanes.key(lane).len() + entry.data.len()) as u64;
+                    self.lanes.taken(lane);
+                }
+                Err(code) => {
+                    match put_pacing::refusal_kind(code) {
+                        ErrorKind::Throttled => self.counters.records_throttled += 1,
+                        _ => self.counters.records_refused += 1,
+                    }
+                    first_code.get_or_insert(code);
+                    refused.push((lane, entry));
+                }
+            }
+        }
+        match first_code {
+            None => self.pacing.on_taken(now),
+            Some(code) => {
+                self.pacing.on_refused(now, &mut self.rng);
+                actions.push(PutAction::Trouble(format!(
+                    "PutRecords: {} of {expected} records put again: {code}",
+                    refused.len()
+                )));
+                self.lanes.put_back(refused);
+            }
+        }
+    }
+
+    fn on_failure(
+        &mut self,
+        id: PutId,
+        kind: ErrorKind,
+        message: &str,
+        now: Moment,
+        actions: &mut Vec<PutAction>,
+    ) {
+        let Some(entries) = self.finish_call(id) else {
+            return;
+        };
+        self.counters.calls_failed += 1;
+        if kind.may_have_landed() {
+            self.counters.maybe_repeated += entries.len() as u64;
+        }
+        let count = entries.len();
+        self.lanes.put_back(entries);
+        let wait = match kind.reaction(Call::PutRecords, self.worked) {
+            Reaction::SlowDown => {
+                self.pacing.on_refused(now, &mut self.rng);
+                self.pacing.due().since(now)
+            }
+            Reaction::RetrySlowly => SLOW_RETRY,
+            Reaction::Fail => {
+                self.failed = true;
+                actions.push(PutAction::Failed {
+                    kind,
+                    message: format!("PutRecords: {message}"),
+                });
+                return;
+            }
+            _ => self.failing.next_wait(&mut self.rng),
+        };
+        self.pacing.hold_until(now + wait);
+        actions.push(PutAction::Trouble(format!(
+            "PutRecords: {kind}; {count} records again in {} ms: {message}",
+            wait.as_millis()
+        )));
+    }
+}

@@ -1,0 +1,469 @@
+//! The rules of writing, one by one, and all of them at once against a stream that refuses at random.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::{
+    Batcher, BatcherSettings, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord,
+};
+use crate::protocol::{ErrorKind, Moment};
+
+fn ms(millis: u64) -> Moment {
+    Moment::from_millis(millis)
+}
+
+fn writer() -> Batcher {
+    Batcher::new(BatcherSettings::default())
+}
+
+fn push(writer: &mut Batcher, records: &[(&str, &str)], now: Moment) {
+    for (key, data) in records {
+        writer
+            .push(key, Bytes::copy_from_slice(data.as_bytes()), now)
+            .unwrap();
+    }
+}
+
+/// The only action: a call, and the data it carries.
+fn put(actions: Vec<PutAction>) -> (PutId, Vec<String>) {
+    match <[PutAction; 1]>::try_from(actions) {
+        Ok([PutAction::Put { id, records }]) => (id, texts(&records)),
+        other => panic!("expected one call: {other:?}"),
+    }
+}
+
+fn texts(records: &[PutRecord]) -> Vec<String> {
+    records
+        .iter()
+        .map(|record| String::from_utf8(record.data.to_vec()).unwrap())
+        .collect()
+}
+
+fn answered(id: PutId, refused: &[bool]) -> PutInput {
+    let code = "ProvisionedThroughputExceededException";
+    let outcomes = refused
+        .iter()
+        .map(|refused| {
+            if *refused {
+                Err(code.to_owned())
+            } else {
+                Ok(())
+            }
+        })
+        .collect();
+    PutInput::Answered { id, outcomes }
+}
+
+fn failed(id: PutId, kind: ErrorKind) -> PutInput {
+    PutInput::Failed {
+        id,
+        kind,
+        message: "because".to_owned(),
+    }
+}
+
+// 0 ms: a, 40 ms: b, 100 ms: both go, though nothing came since
+#[test]
+fn tail_goes_when_its_oldest_record_has_lingered() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a")], ms(0));
+    assert_eq!(
+        writer.on(PutInput::Wake, ms(0)),
+        [PutAction::WakeAt(ms(100))]
+    );
+    push(&mut writer, &[("2", "b")], ms(40));
+    assert_eq!(
+        writer.on(PutInput::Wake, ms(40)),
+        [PutAction::WakeAt(ms(100))]
+    );
+    let (id, records) = put(writer.on(PutInput::Wake, ms(100)));
+    assert_eq!(records, ["a", "b"]);
+    assert!(writer.on(answered(id, &[false, false]), ms(110)).is_empty());
+    assert!(writer.is_empty());
+}
+
+#[test]
+fn full_batch_goes_at_once_and_holds_500_records() {
+    let mut writer = writer();
+    for number in 0..PUT_RECORDS_MAX + 1 {
+        writer
+            .push(&number.to_string(), Bytes::from_static(b"x"), ms(0))
+            .unwrap();
+    }
+    let actions = writer.on(PutInput::Wake, ms(0));
+    let [PutAction::Put { records, .. }, PutAction::WakeAt(at)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((records.len(), *at), (500, ms(100)));
+}
+
+#[test]
+fn batch_is_bounded_by_bytes_and_a_larger_record_travels_alone() {
+    let settings = BatcherSettings {
+        put_bytes_max: 1_000,
+        record_bytes_max: 5_000,
+        ..BatcherSettings::default()
+    };
+    let mut writer = Batcher::new(settings);
+    for (key, bytes) in [("a", 599), ("b", 399), ("c", 4_000), ("d", 10)] {
+        writer
+            .push(key, Bytes::from(vec![0; bytes]), ms(0))
+            .unwrap();
+    }
+    let actions = writer.on(PutInput::Flush, ms(0));
+    let sizes: Vec<Vec<usize>> = actions
+        .iter()
+        .map(|action| match action {
+            PutAction::Put { records, .. } => {
+                records.iter().map(|record| record.data.len()).collect()
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sizes, [vec![599, 399], vec![4_000]], "two calls at a time");
+}
+
+#[test]
+fn record_waits_for_the_one_of_its_key_before_it() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
+    let (first, records) = put(writer.on(PutInput::Flush, ms(0)));
+    assert_eq!(
+        records,
+        ["a1", "b1"],
+        "a2 would overtake a1 if that were refused"
+    );
+    let (_, records) = put(writer.on(answered(first, &[false, false]), ms(10)));
+    assert_eq!(records, ["a2"]);
+}
+
+#[test]
+fn refused_record_goes_again_before_later_ones_of_its_key_and_alone_of_its_call() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
+    let (first, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let actions = writer.on(answered(first, &[true, false]), ms(10));
+    let [PutAction::Trouble(said), PutAction::WakeAt(at)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(
+        said,
+        "PutRecords: 1 of 2 records put again: ProvisionedThroughputExceededException"
+    );
+    assert!(
+        at.since(ms(10)) >= Duration::from_millis(25)
+            && at.since(ms(10)) <= Duration::from_millis(50)
+    );
+    let (second, records) = put(writer.on(PutInput::Wake, *at));
+    assert_eq!(records, ["a1"]);
+    let (_, records) = put(writer.on(answered(second, &[false]), ms(200)));
+    assert_eq!(records, ["a2"]);
+    assert_eq!(
+        (
+            writer.counters().records_put,
+            writer.counters().records_throttled
+        ),
+        (2, 1)
+    );
+}
+
+#[test]
+fn records_of_a_key_may_share_a_call_if_order_is_kept_only_while_nothing_fails() {
+    let mut writer = Batcher::new(BatcherSettings {
+        order: KeyOrder::WhileNothingFails,
+        ..BatcherSettings::default()
+    });
+    push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
+    let (first, records) = put(writer.on(PutInput::Flush, ms(0)));
+    assert_eq!(records, ["a1", "a2", "b1"]);
+    push(&mut writer, &[("1", "a3")], ms(5));
+    assert!(
+        writer.on(PutInput::Flush, ms(5)).is_empty(),
+        "but not two calls at a time"
+    );
+    let actions = writer.on(answered(first, &[true, false, true]), ms(10));
+    let PutAction::WakeAt(at) = actions[1] else {
+        panic!("{actions:?}")
+    };
+    let (_, records) = put(writer.on(PutInput::Wake, at));
+    assert_eq!(records, ["a1", "a3", "b1"]);
+}
+
+#[test]
+fn throttled_writer_slows_down_and_recovers() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a")], ms(0));
+    let (mut id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let mut now = ms(0);
+    for _ in 0..12 {
+        let actions = writer.on(answered(id, &[true]), now);
+        let Some(PutAction::WakeAt(at)) = actions.last() else {
+            panic!("{actions:?}")
+        };
+        assert!(at.since(now) <= Duration::from_secs(5));
+        now = *at;
+        id = put(writer.on(PutInput::Wake, now)).0;
+    }
+    assert!(writer.on(answered(id, &[false]), now).is_empty());
+    push(&mut writer, &[("1", "b")], now);
+    let actions = writer.on(PutInput::Flush, now);
+    let [PutAction::WakeAt(at)] = actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(
+        at.since(now),
+        Duration::from_millis(2_500),
+        "half of 5 s after one answer without refusals"
+    );
+}
+
+#[test]
+fn failed_call_goes_again_and_what_may_be_repeated_is_counted() {
+    for (kind, repeated) in [(ErrorKind::Timeout, 2), (ErrorKind::Throttled, 0)] {
+        let mut writer = writer();
+        push(&mut writer, &[("1", "a"), ("2", "b")], ms(0));
+        let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+        let actions = writer.on(failed(id, kind), ms(10));
+        let [PutAction::Trouble(_), PutAction::WakeAt(at)] = actions[..] else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(put(writer.on(PutInput::Wake, at)).1, ["a", "b"]);
+        assert_eq!(writer.counters().maybe_repeated, repeated, "{kind}");
+    }
+}
+
+#[test]
+fn answer_that_does_not_fit_its_call_counts_as_a_failure() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a"), ("2", "b")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    writer.on(answered(id, &[false]), ms(10));
+    assert_eq!((writer.pending(), writer.counters().maybe_repeated), (2, 2));
+}
+
+#[test]
+fn permanent_error_is_said_once_and_ends_the_writer() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let message = "PutRecords: because".to_owned();
+    assert_eq!(
+        writer.on(failed(id, ErrorKind::NotFound), ms(10)),
+        [PutAction::Failed {
+            kind: ErrorKind::NotFound,
+            message
+        }]
+    );
+    assert!(writer.on(PutInput::Flush, ms(20)).is_empty());
+    assert!(!writer.ready());
+}
+
+#[test]
+fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
+    let settings = BatcherSettings {
+        pending_records_max: 3,
+        ..BatcherSettings::default()
+    };
+    let mut writer = Batcher::new(settings);
+    push(&mut writer, &[("1", "a"), ("2", "b"), ("3", "c")], ms(0));
+    assert!(!writer.ready());
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    assert!(!writer.ready(), "what is on its way still counts");
+    writer.on(answered(id, &[false, false, false]), ms(10));
+    assert!(writer.ready());
+
+    let mut writer = Batcher::new(BatcherSettings {
+        pending_bytes_max: 100,
+        ..BatcherSettings::default()
+    });
+    writer.push("k", Bytes::from(vec![0; 100]), ms(0)).unwrap();
+    assert!(!writer.ready());
+}
+
+#[test]
+fn unwritable_record_is_refused_and_disturbs_nothing() {
+    let mut writer = writer();
+    assert!(writer.push("", Bytes::new(), ms(0)).is_err());
+    assert!(
+        writer
+            .push("k", Bytes::from(vec![0; 1024 * 1024]), ms(0))
+            .is_err()
+    );
+    writer
+        .push("k", Bytes::from(vec![0; 1024 * 1024 - 1]), ms(0))
+        .unwrap();
+    assert_eq!((writer.pending(), writer.counters().unwritable), (1, 2));
+}
+
+/// A stream that takes, refuses and fails at random, with calls answered in any order.
+struct FakeStream {
+    rng: fastrand::Rng,
+    refusing_percent: u8,
+    failing_percent: u8,
+    /// Numbers of the records, by key, in the order taken.
+    taken: BTreeMap<String, Vec<u32>>,
+    under_way: Vec<(PutId, Vec<PutRecord>)>,
+}
+
+impl FakeStream {
+    fn perform(&mut self, actions: Vec<PutAction>, order: KeyOrder) -> Option<Moment> {
+        let mut wake = None;
+        for action in actions {
+            match action {
+                PutAction::Put { id, records } => {
+                    assert!((1..=PUT_RECORDS_MAX).contains(&records.len()));
+                    let busy = self.under_way.iter().flat_map(|(_, records)| records);
+                    assert!(
+                        busy.clone()
+                            .all(|busy| records.iter().all(|record| record.key != busy.key))
+                    );
+                    if order == KeyOrder::Kept {
+                        let keys: std::collections::BTreeSet<&String> =
+                            records.iter().map(|record| &record.key).collect();
+                        assert_eq!(keys.len(), records.len(), "one record of a key in a call");
+                    }
+                    self.under_way.push((id, records));
+                }
+                PutAction::WakeAt(at) => wake = Some(at),
+                PutAction::Trouble(_) => {}
+                PutAction::Failed { message, .. } => panic!("{message}"),
+            }
+        }
+        wake
+    }
+
+    /// Finishes some call under way.
+    fn answer(&mut self) -> PutInput {
+        let (id, records) = self
+            .under_way
+            .swap_remove(self.rng.usize(0..self.under_way.len()));
+        if self.rng.u8(0..100) < self.failing_percent {
+            // Timed out: it may have landed, in part.
+            for record in &records {
+                if self.rng.bool() {
+                    self.take(record);
+                }
+            }
+            return failed(id, ErrorKind::Timeout);
+        }
+        let refused: Vec<bool> = records
+            .iter()
+            .map(|record| {
+                let refused = self.rng.u8(0..100) < self.refusing_percent;
+                if !refused {
+                    self.take(record);
+                }
+                refused
+            })
+            .collect();
+        answered(id, &refused)
+    }
+
+    fn take(&mut self, record: &PutRecord) {
+        let number = u32::from_be_bytes(record.data[..4].try_into().unwrap());
+        self.taken
+            .entry(record.key.clone())
+            .or_default()
+            .push(number);
+    }
+}
+
+/// Pushes `records` (key, bytes, pause in ms), flushes, and gives what the stream took and should have taken.
+fn write_all(
+    records: &[(u8, usize, u64)],
+    settings: BatcherSettings,
+    refusing_percent: u8,
+    failing_percent: u8,
+) -> (FakeStream, BTreeMap<String, Vec<u32>>, Batcher) {
+    let mut stream = FakeStream {
+        rng: fastrand::Rng::with_seed(settings.seed),
+        refusing_percent,
+        failing_percent,
+        taken: BTreeMap::new(),
+        under_way: Vec::new(),
+    };
+    let mut writer = Batcher::new(settings);
+    let (mut now, mut wake, mut given) = (
+        Moment::ZERO,
+        None::<Moment>,
+        BTreeMap::<String, Vec<u32>>::new(),
+    );
+    for (number, (key, bytes, pause_ms)) in (0u32..).zip(records) {
+        let until = now + Duration::from_millis(*pause_ms);
+        while let Some(at) = wake.filter(|at| *at <= until) {
+            now = now.max(at);
+            wake = stream.perform(writer.on(PutInput::Wake, now), settings.order);
+        }
+        now = until;
+        if !stream.under_way.is_empty() && stream.rng.bool() {
+            let answer = stream.answer();
+            // The push below asks again when to wake.
+            stream.perform(writer.on(answer, now), settings.order);
+        }
+        let mut data = number.to_be_bytes().to_vec();
+        data.resize(4 + bytes, 0);
+        writer
+            .push(&key.to_string(), Bytes::from(data), now)
+            .unwrap();
+        given.entry(key.to_string()).or_default().push(number);
+        wake = stream.perform(writer.on(PutInput::Wake, now), settings.order);
+    }
+    wake = stream.perform(writer.on(PutInput::Flush, now), settings.order);
+    while !writer.is_empty() {
+        if stream.under_way.is_empty() {
+            now = wake.expect("what waits is woken, or on its way");
+            wake = stream.perform(writer.on(PutInput::Wake, now), settings.order);
+        } else {
+            now = now + Duration::from_millis(7);
+            let answer = stream.answer();
+            wake = stream.perform(writer.on(answer, now), settings.order);
+        }
+    }
+    (stream, given, writer)
+}
+
+fn records() -> impl Strategy<Value = Vec<(u8, usize, u64)>> {
+    prop::collection::vec((0u8..12, 0usize..400, 0u64..60), 0..300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn refusals_neither_reorder_nor_lose_nor_repeat_records_of_a_key(
+        records in records(), calls_in_flight_max in 1usize..5, put_bytes_max in 500usize..20_000, refusing_percent in 0u8..70, seed: u64,
+    ) {
+        let settings = BatcherSettings { calls_in_flight_max, put_bytes_max, seed, ..BatcherSettings::default() };
+        let (stream, given, writer) = write_all(&records, settings, refusing_percent, 0);
+        prop_assert_eq!(&stream.taken, &given);
+        prop_assert_eq!(writer.counters().records_put, records.len() as u64);
+        prop_assert_eq!(writer.counters().maybe_repeated, 0);
+    }
+
+    #[test]
+    fn failed_calls_may_repeat_records_but_keep_their_order_and_lose_none(
+        records in records(), calls_in_flight_max in 1usize..5, refusing_percent in 0u8..50, failing_percent in 0u8..60, seed: u64,
+    ) {
+        let settings = BatcherSettings { calls_in_flight_max, seed, ..BatcherSettings::default() };
+        let (mut stream, given, writer) = write_all(&records, settings, refusing_percent, failing_percent);
+        let taken: usize = stream.taken.values().map(Vec::len).sum();
+        prop_assert!((taken - records.len()) as u64 <= writer.counters().maybe_repeated);
+        stream.taken.values_mut().for_each(Vec::dedup);
+        prop_assert_eq!(&stream.taken, &given);
+    }
+
+    #[test]
+    fn looser_order_still_loses_and_repeats_nothing_and_keeps_order_while_nothing_fails(
+        records in records(), refusing_percent in prop_oneof![Just(0u8), 1u8..60], seed: u64,
+    ) {
+        let settings = BatcherSettings { order: KeyOrder::WhileNothingFails, seed, ..BatcherSettings::default() };
+        let (mut stream, given, _) = write_all(&records, settings, refusing_percent, 0);
+        if refusing_percent > 0 {
+            stream.taken.values_mut().for_each(|numbers| numbers.sort_unstable());
+        }
+        prop_assert_eq!(&stream.taken, &given);
+    }
+}

@@ -1,0 +1,152 @@
+//! Writes to a Kinesis stream: settings here, the driver of the batching machine in `writer`.
+
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_runtime::error::JobError;
+use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
+use weir_runtime::source::LocalFuture;
+
+use self::writer::{Connect, StreamWriter, over_network};
+use crate::client::{Client, ServiceSettings};
+use crate::protocol::batcher::BatcherSettings;
+pub use crate::protocol::batcher::KeyOrder;
+use crate::protocol::errors::Call;
+use crate::protocol::patience::Patience;
+use crate::source::calls::patiently;
+
+/// A stream to be written to: items are pairs of partition key and data.
+///
+/// Records of one key that one worker writes arrive in the order written. None waits longer than the linger for others.
+pub fn sink(stream: impl Into<String>) -> StreamSink {
+    StreamSink {
+        stream: Arc::from(stream.into()),
+        service: ServiceSettings::default(),
+        batching: BatcherSettings::default(),
+    }
+}
+
+/// Settings of a stream that is written to; made by [`sink`].
+#[derive(Clone, Debug)]
+pub struct StreamSink {
+    stream: Arc<str>,
+    service: ServiceSettings,
+    batching: BatcherSettings,
+}
+
+impl StreamSink {
+    /// The service's address, `http://HOST:PORT`; else the environment's, else AWS.
+    #[must_use]
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.service.endpoint_url = Some(url.into());
+        self
+    }
+
+    /// The region; else the environment's or the profile's.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.service.region = Some(region.into());
+        self
+    }
+
+    /// The profile of the AWS configuration files.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.service.profile = Some(profile.into());
+        self
+    }
+
+    /// An access key and its secret; else the environment's or the profile's.
+    #[must_use]
+    pub fn credentials(
+        mut self,
+        access_key_id: impl Into<String>,
+        secret_access_key: impl Into<String>,
+    ) -> Self {
+        self.service.access_key_id = Some(access_key_id.into());
+        self.service.secret_access_key = Some(secret_access_key.into());
+        self
+    }
+
+    /// Where the service is and who we are, all at once; replaces what was said before.
+    #[must_use]
+    pub fn service(mut self, settings: ServiceSettings) -> Self {
+        self.service = settings;
+        self
+    }
+
+    /// Longest wait of a record for others to travel with. Default 100 ms.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.batching.linger = linger;
+        self
+    }
+
+    /// What is promised about records of one key. Default: their order is kept, at the price of one a key and call.
+    #[must_use]
+    pub fn key_order(mut self, order: KeyOrder) -> Self {
+        self.batching.order = order;
+        self
+    }
+
+    /// Most bytes of key and data in a record, if the stream takes more than 1 MiB; 10 MiB at most.
+    #[must_use]
+    pub fn record_bytes_max(mut self, bytes: usize) -> Self {
+        self.batching.record_bytes_max = bytes;
+        self
+    }
+
+    fn writer_over(&self, connect: Connect, cx: &SinkContext) -> StreamWriter {
+        let batching = BatcherSettings {
+            seed: fastrand::u64(..),
+            ..self.batching
+        };
+        StreamWriter::new(self.stream.clone(), batching, connect, cx.clone())
+    }
+}
+
+impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamSink {
+    fn describe(&self) -> String {
+        let ServiceSettings {
+            endpoint_url,
+            region,
+            profile,
+            ..
+        } = &self.service;
+        let BatcherSettings {
+            linger,
+            order,
+            record_bytes_max,
+            ..
+        } = self.batching;
+        format!(
+            "kinesis stream {} linger {linger:?} order {order:?} records to {record_bytes_max} endpoint {endpoint_url:?} \
+             region {region:?} profile {profile:?}",
+            self.stream
+        )
+    }
+
+    fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>> {
+        Box::pin(async {
+            let describe = || -> crate::source::calls::Called<_> {
+                let (connecting, stream) = (Client::connect(&self.service), self.stream.clone());
+                Box::pin(async move { connecting.await?.describe(&stream).await })
+            };
+            patiently(
+                Patience::at_start(fastrand::u64(..)),
+                Call::PutRecords,
+                describe,
+            )
+            .await?;
+            Ok(())
+        })
+    }
+
+    fn open(&self, cx: &SinkContext) -> Box<dyn SinkWriter<(K, V)>> {
+        Box::new(self.writer_over(over_network(&self.service), cx))
+    }
+}

@@ -1,0 +1,181 @@
+//! The driver of the batching machine against a stream that is made up.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use weir_runtime::error::{JobError, Kind};
+use weir_runtime::facade;
+use weir_runtime::signal::signal;
+use weir_runtime::sink::{SinkContext, SinkCounters, SinkWriter};
+
+use super::writer::{Connect, PutCalls, StreamWriter};
+use super::{StreamSink, sink};
+use crate::client::{ErrorKind, PutEntry, ServiceError};
+use crate::source::calls::Called;
+
+/// Takes what it is given after 5 ms; the first calls end as told.
+#[derive(Default)]
+struct Made {
+    taken: RefCell<Vec<String>>,
+    calls: Cell<usize>,
+    failures: RefCell<Vec<ErrorKind>>,
+    refusing_first: Cell<bool>,
+}
+
+impl PutCalls for Rc<Made> {
+    fn put_records(&self, _: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
+        let made = Rc::clone(self);
+        Box::pin(async move {
+            facade::sleep(Duration::from_millis(5)).await;
+            made.calls.set(made.calls.get() + 1);
+            if let Some(kind) = made.failures.borrow_mut().pop() {
+                let message = "planted".to_owned();
+                return Err(ServiceError {
+                    kind,
+                    code: "Planted".to_owned(),
+                    message,
+                    operation: "PutRecords",
+                });
+            }
+            let refused = made.refusing_first.take();
+            let outcomes = entries.iter().enumerate().map(|(index, entry)| {
+                if refused && index == 0 {
+                    return Err("ProvisionedThroughputExceededException".to_owned());
+                }
+                made.taken
+                    .borrow_mut()
+                    .push(String::from_utf8(entry.data.to_vec()).unwrap());
+                Ok(())
+            });
+            Ok(outcomes.collect())
+        })
+    }
+}
+
+type Failures = Rc<RefCell<Vec<JobError>>>;
+
+fn open(sink: &StreamSink, made: &Rc<Made>) -> (StreamWriter, SinkContext, Failures) {
+    let failures = Failures::default();
+    let seen = Rc::clone(&failures);
+    let cx = SinkContext {
+        worker: 0,
+        job: "test".into(),
+        waker: signal().0,
+        failure: Rc::new(move |error| seen.borrow_mut().push(error)),
+        counters: Rc::new(SinkCounters::default()),
+    };
+    let made = Rc::clone(made);
+    let connect: Connect = Rc::new(move || {
+        let calls = Rc::new(Rc::clone(&made)) as Rc<dyn PutCalls>;
+        Box::pin(async move { Ok(calls) })
+    });
+    (sink.writer_over(connect, &cx), cx, failures)
+}
+
+fn pairs(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    pairs.to_vec()
+}
+
+#[test]
+fn tail_is_written_after_the_linger_without_another_item() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let (mut writer, cx, _) = open(&sink("s").linger(Duration::from_millis(20)), &made);
+        writer.write(&mut pairs(&[("1", "a"), ("2", "b")]));
+        facade::sleep(Duration::from_millis(200)).await;
+        assert_eq!(*made.taken.borrow(), ["a", "b"]);
+        writer.write(&mut pairs(&[("1", "c")]));
+        facade::sleep(Duration::from_millis(200)).await;
+        assert_eq!(
+            (
+                made.taken.borrow().len(),
+                made.calls.get(),
+                cx.counters.written.get()
+            ),
+            (3, 2, 3)
+        );
+    })
+    .unwrap();
+}
+
+#[test]
+fn flush_resolves_when_all_is_written_whatever_was_refused() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        made.failures.borrow_mut().push(ErrorKind::Timeout);
+        made.refusing_first.set(true);
+        let (mut writer, cx, failures) = open(&sink("s").linger(Duration::from_secs(3_600)), &made);
+        writer.write(&mut pairs(&[
+            ("1", "a1"),
+            ("1", "a2"),
+            ("2", "b1"),
+            ("1", "a3"),
+        ]));
+        let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer);
+        flushed.await.unwrap();
+        let taken = made.taken.borrow();
+        let of_a: Vec<&str> = taken
+            .iter()
+            .map(String::as_str)
+            .filter(|text| text.starts_with('a'))
+            .collect();
+        assert_eq!((of_a, taken.len()), (vec!["a1", "a2", "a3"], 4));
+        assert!(failures.borrow().is_empty());
+        let counters = (
+            cx.counters.written.get(),
+            cx.counters.retried.get(),
+            cx.counters.repeated.get(),
+        );
+        assert_eq!(counters, (4, 1, 2));
+    })
+    .unwrap();
+}
+
+#[test]
+fn record_that_can_never_be_written_fails_the_job_as_data() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let (mut writer, _, failures) = open(&sink("Tweets"), &made);
+        writer.write(&mut pairs(&[("", "a")]));
+        let error = failures.borrow()[0].clone();
+        assert_eq!(error.kind, Kind::Data);
+        assert_eq!(
+            error.message,
+            "stream Tweets: record of 1 bytes has an empty partition key"
+        );
+    })
+    .unwrap();
+}
+
+#[test]
+fn permanent_refusal_fails_the_job_and_the_flush() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        made.failures.borrow_mut().push(ErrorKind::NotFound);
+        let (mut writer, _, failures) = open(&sink("Tweets"), &made);
+        writer.write(&mut pairs(&[("1", "a")]));
+        let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer).await;
+        assert_eq!(
+            flushed.unwrap_err().message,
+            "stream Tweets: PutRecords: planted"
+        );
+        assert_eq!(failures.borrow().len(), 1);
+        assert!(!SinkWriter::<(&str, &str)>::ready(&writer));
+    })
+    .unwrap();
+}
+
+#[test]
+fn dropped_writer_is_gone_although_records_were_waiting() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let (mut writer, cx, _) = open(&sink("s").linger(Duration::from_secs(3_600)), &made);
+        writer.write(&mut pairs(&[("1", "a")]));
+        facade::yield_now().await;
+        drop(writer);
+        facade::yield_now().await;
+        assert_eq!(Rc::strong_count(&cx.counters), 1, "no task keeps it");
+    })
+    .unwrap();
+}

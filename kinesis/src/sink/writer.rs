@@ -1,0 +1,253 @@
+//! Drives the batching machine of one worker: performs what it asks for, tells it what came of it. Decides nothing.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use weir_runtime::error::{JobError, Kind};
+use weir_runtime::facade::{self, Task};
+use weir_runtime::sink::{SinkContext, SinkWriter};
+use weir_runtime::source::LocalFuture;
+
+use crate::client::{Client, PutEntry, ServiceError, ServiceSettings};
+use crate::protocol::Moment;
+use crate::protocol::batcher::{Batcher, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
+use crate::source::calls::{Called, Origin};
+
+/// The call a sink makes, as it sees it: for each record taken, or the code it was refused with.
+pub(crate) trait PutCalls {
+    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>>;
+}
+
+/// Makes the calls' other end.
+pub(crate) type Connect = Rc<dyn Fn() -> Called<Rc<dyn PutCalls>>>;
+
+/// Over the network.
+pub(crate) fn over_network(settings: &ServiceSettings) -> Connect {
+    let settings = settings.clone();
+    Rc::new(move || {
+        let connecting = Client::connect(&settings);
+        Box::pin(async move { Ok(Rc::new(connecting.await?) as Rc<dyn PutCalls>) })
+    })
+}
+
+impl PutCalls for Client {
+    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
+        let putting = Client::put_records(self, stream, entries);
+        Box::pin(async move {
+            let answer = putting.await?;
+            Ok(answer
+                .entries
+                .into_iter()
+                .map(|entry| entry.map(drop).map_err(|failure| failure.code))
+                .collect())
+        })
+    }
+}
+
+/// The writer of one worker. Dropping it drops what was not yet sent.
+pub(super) struct StreamWriter(Rc<Shared>);
+
+struct Shared {
+    stream: Arc<str>,
+    machine: RefCell<Batcher>,
+    connect: Connect,
+    /// Kept, or the client would be made anew for each call.
+    calls: RefCell<Option<Rc<dyn PutCalls>>>,
+    cx: SinkContext,
+    origin: Origin,
+    /// The next wake, and the task that sleeps till then.
+    timer: RefCell<Option<(Moment, Task<()>)>>,
+    /// Why the job was failed, once it was.
+    failed: RefCell<Option<JobError>>,
+    flushing: RefCell<Vec<Waker>>,
+    was_ready: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+impl StreamWriter {
+    pub(super) fn new(
+        stream: Arc<str>,
+        settings: BatcherSettings,
+        connect: Connect,
+        cx: SinkContext,
+    ) -> StreamWriter {
+        StreamWriter(Rc::new(Shared {
+            stream,
+            machine: RefCell::new(Batcher::new(settings)),
+            connect,
+            calls: RefCell::default(),
+            cx,
+            origin: Origin::now(),
+            timer: RefCell::default(),
+            failed: RefCell::default(),
+            flushing: RefCell::default(),
+            was_ready: Cell::new(true),
+            closed: Cell::new(false),
+        }))
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
+    fn ready(&self) -> bool {
+        let ready = self.0.machine.borrow().ready();
+        self.0.was_ready.set(ready);
+        ready
+    }
+
+    fn write(&mut self, items: &mut Vec<(K, V)>) {
+        let now = self.0.origin.moment_now();
+        for (key, data) in items.drain(..) {
+            let pushed = self.0.machine.borrow_mut().push(
+                key.as_ref(),
+                Bytes::copy_from_slice(data.as_ref()),
+                now,
+            );
+            if let Err(refused) = pushed {
+                self.0.fail(JobError::new(
+                    Kind::Data,
+                    format!("stream {}: {refused}", self.0.stream),
+                ));
+            }
+        }
+        self.0.tell(PutInput::Wake);
+    }
+
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        let shared = Rc::clone(&self.0);
+        Box::pin(async move {
+            shared.tell(PutInput::Flush);
+            std::future::poll_fn(|cx| {
+                if let Some(error) = &*shared.failed.borrow() {
+                    return Poll::Ready(Err(error.clone()));
+                }
+                if shared.machine.borrow().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                shared.flushing.borrow_mut().push(cx.waker().clone());
+                Poll::Pending
+            })
+            .await
+        })
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        self.0.closed.set(true);
+        // The sleeping task holds the other half of a circle.
+        drop(self.0.timer.take());
+    }
+}
+
+impl Shared {
+    fn tell(self: &Rc<Self>, input: PutInput) {
+        if self.closed.get() {
+            return;
+        }
+        let actions = self
+            .machine
+            .borrow_mut()
+            .on(input, self.origin.moment_now());
+        for action in actions {
+            match action {
+                PutAction::Put { id, records } => self.put(id, records),
+                PutAction::WakeAt(at) => self.wake_at(at),
+                PutAction::Trouble(trouble) => tracing::warn!("stream {}: {trouble}", self.stream),
+                PutAction::Failed { kind, message } => {
+                    self.fail(JobError::new(
+                        kind.who_acts(),
+                        format!("stream {}: {message}", self.stream),
+                    ));
+                }
+            }
+        }
+        self.publish();
+    }
+
+    fn put(self: &Rc<Self>, id: PutId, records: Vec<PutRecord>) {
+        let shared = Rc::clone(self);
+        let entries = records
+            .into_iter()
+            .map(|PutRecord { key, data }| PutEntry {
+                key,
+                explicit_hash: None,
+                data,
+            })
+            .collect();
+        facade::spawn(async move {
+            let putting = async {
+                shared
+                    .calls()
+                    .await?
+                    .put_records(&shared.stream, entries)
+                    .await
+            };
+            let input = match putting.await {
+                Ok(outcomes) => PutInput::Answered { id, outcomes },
+                Err(error) => PutInput::Failed {
+                    id,
+                    kind: error.kind,
+                    message: error.message,
+                },
+            };
+            shared.tell(input);
+        })
+        .detach();
+    }
+
+    async fn calls(&self) -> Result<Rc<dyn PutCalls>, ServiceError> {
+        let known = self.calls.borrow().clone();
+        if let Some(calls) = known {
+            return Ok(calls);
+        }
+        let calls = (self.connect)().await?;
+        *self.calls.borrow_mut() = Some(Rc::clone(&calls));
+        Ok(calls)
+    }
+
+    /// An earlier wake that is set already is kept: the machine says then when to come again.
+    fn wake_at(self: &Rc<Self>, at: Moment) {
+        let mut timer = self.timer.borrow_mut();
+        if timer.as_ref().is_some_and(|(set, _)| *set <= at) {
+            return;
+        }
+        let shared = Rc::clone(self);
+        let task = facade::spawn(async move {
+            facade::sleep(shared.origin.until(at)).await;
+            // Taken out before the machine may set another; and let go, for a task must not cancel itself.
+            if let Some((_, myself)) = shared.timer.take() {
+                myself.detach();
+            }
+            shared.tell(PutInput::Wake);
+        });
+        *timer = Some((at, task));
+    }
+
+    fn fail(&self, error: JobError) {
+        if self.failed.borrow().is_none() {
+            *self.failed.borrow_mut() = Some(error.clone());
+            (self.cx.failure)(error);
+        }
+    }
+
+    /// Counts, and wakes whoever waits for room or for the flush.
+    fn publish(&self) {
+        let machine = self.machine.borrow();
+        let counters = machine.counters();
+        self.cx.counters.written.set(counters.records_put);
+        self.cx
+            .counters
+            .retried
+            .set(counters.records_throttled + counters.records_refused);
+        self.cx.counters.repeated.set(counters.maybe_repeated);
+        if machine.ready() && !self.was_ready.replace(true) {
+            self.cx.waker.notify();
+        }
+        if machine.is_empty() || self.failed.borrow().is_some() {
+            self.flushing.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Reads a Kinesis stream: settings here, discovery in `control`, the driver of a shard's machine in `reader`.
+
+pub(crate) mod calls;
+mod control;
+mod reader;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_runtime::error::JobError;
+use weir_runtime::source::{NativeTimestamps, Source, SourceControl, SourceReader};
+use weir_window::TimeSpan;
+
+use self::calls::{Connect, Origin, over_network};
+use self::control::StreamControl;
+use self::reader::StreamReader;
+use crate::client::ServiceSettings;
+pub use crate::protocol::position::Start;
+use crate::protocol::position::StartRules;
+use crate::protocol::service_clock::ServiceClock;
+use crate::record::Record;
+
+/// What is stamped but not yet readable at AWS; nothing at an endpoint on this machine.
+const MARGIN_MS: i64 = 1_000;
+
+/// A stream to be read, with every shard from its oldest record unless rules say otherwise.
+///
+/// ```
+/// use weir_kinesis::source::Start;
+///
+/// let tweets = weir_kinesis::source("Tweets").start_at(".*", Start::Latest).region("eu-central-1");
+/// ```
+pub fn source(stream: impl Into<String>) -> StreamSource {
+    StreamSource {
+        stream: Arc::from(stream.into()),
+        service: ServiceSettings::default(),
+        rules: Vec::new(),
+        margin: None,
+    }
+}
+
+/// Settings of a stream that is read; made by [`source`].
+#[derive(Clone, Debug)]
+pub struct StreamSource {
+    stream: Arc<str>,
+    service: ServiceSettings,
+    rules: Vec<(String, Start)>,
+    margin: Option<TimeSpan>,
+}
+
+impl StreamSource {
+    /// Shards whose whole id matches `pattern`, a regular expression, start there. The first matching rule wins.
+    ///
+    /// A bad pattern is an error when the job is submitted.
+    #[must_use]
+    pub fn start_at(mut self, pattern: impl Into<String>, start: Start) -> Self {
+        self.rules.push((pattern.into(), start));
+        self
+    }
+
+    /// Every shard starts there, whatever rules were given.
+    #[must_use]
+    pub fn start_all_at(mut self, start: Start) -> Self {
+        self.rules = vec![(".*".to_owned(), start)];
+        self
+    }
+
+    /// The service's address, `http://HOST:PORT`; else the environment's, else AWS.
+    #[must_use]
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.service.endpoint_url = Some(url.into());
+        self
+    }
+
+    /// The region; else the environment's or the profile's.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.service.region = Some(region.into());
+        self
+    }
+
+    /// The profile of the AWS configuration files.
+    #[must_use]
+    pub fn profile(mut self, profile: impl Into<String>) -> Self {
+        self.service.profile = Some(profile.into());
+        self
+    }
+
+    /// An access key and its secret; else the environment's or the profile's.
+    #[must_use]
+    pub fn credentials(
+        mut self,
+        access_key_id: impl Into<String>,
+        secret_access_key: impl Into<String>,
+    ) -> Self {
+        self.service.access_key_id = Some(access_key_id.into());
+        self.service.secret_access_key = Some(secret_access_key.into());
+        self
+    }
+
+    /// Where the service is and who we are, all at once; replaces what was said before.
+    #[must_use]
+    pub fn service(mut self, settings: ServiceSettings) -> Self {
+        self.service = settings;
+        self
+    }
+
+    /// How long a record may be stamped before it can be read: taken off what silence proves. Default 1 s; 0 if the
+    /// endpoint is on this machine.
+    #[must_use]
+    pub fn margin(mut self, margin: TimeSpan) -> Self {
+        self.margin = Some(margin);
+        self
+    }
+
+    fn rules(&self) -> Result<StartRules, JobError> {
+        let mut rules = StartRules::new();
+        for (pattern, start) in &self.rules {
+            rules
+                .add(pattern, *start)
+                .map_err(|error| JobError::settings(format!("stream {}: {error}", self.stream)))?;
+        }
+        Ok(rules)
+    }
+
+    fn margin_ms(&self) -> i64 {
+        let local = self
+            .endpoint_url()
+            .is_some_and(|url| is_on_this_machine(&url));
+        self.margin
+            .map_or(if local { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
+    }
+
+    fn endpoint_url(&self) -> Option<String> {
+        let environment = || {
+            ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"]
+                .into_iter()
+                .find_map(|name| std::env::var(name).ok())
+        };
+        self.service.endpoint_url.clone().or_else(environment)
+    }
+
+    /// Endpoints off AWS give the same ARN to different streams.
+    fn endpoint_prefix(&self) -> String {
+        self.endpoint_url()
+            .map(|url| format!("{url} "))
+            .unwrap_or_default()
+    }
+
+    fn reader_over(&self, connect: Connect) -> StreamReader {
+        StreamReader {
+            stream: Arc::clone(&self.stream),
+            margin_ms: self.margin_ms(),
+            connect,
+            origin: Origin::now(),
+            clock: Rc::new(RefCell::new(ServiceClock::new())),
+        }
+    }
+}
+
+impl Source for StreamSource {
+    type Item = Record;
+
+    fn describe(&self) -> String {
+        let ServiceSettings {
+            endpoint_url,
+            region,
+            profile,
+            ..
+        } = &self.service;
+        format!(
+            "kinesis stream {} start {:?} margin {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+            self.stream, self.rules, self.margin
+        )
+    }
+
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(StreamControl::new(
+            self.clone(),
+            over_network(&self.service),
+        ))
+    }
+
+    fn reader(&self) -> Box<dyn SourceReader<Record>> {
+        Box::new(self.reader_over(over_network(&self.service)))
+    }
+}
+
+impl NativeTimestamps for StreamSource {}
+
+/// Whether the host of `url` is `localhost` or a loopback address.
+fn is_on_this_machine(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = uri
+        .host()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

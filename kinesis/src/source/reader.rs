@@ -1,0 +1,250 @@
+//! Drives the polling machine of one shard: performs what it asks for, passes on what it says. Decides nothing.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future;
+use weir_runtime::error::JobError;
+use weir_runtime::facade;
+use weir_runtime::memory::MemoryBudget;
+use weir_runtime::source::{
+    Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop,
+};
+use weir_window::EventTime;
+
+use super::calls::{Connect, Origin, ReadCalls, iterator_position, patiently, shard_info};
+use crate::client::ServiceError;
+use crate::protocol::ShardInfo;
+use crate::protocol::errors::Call;
+use crate::protocol::patience::Patience;
+use crate::protocol::polling::{Action, Emission, Input, Notice, Polling, PollingSettings, Turn};
+use crate::protocol::position::ReadFrom;
+use crate::protocol::service_clock::ServiceClock;
+use crate::record::Record;
+
+/// How often a reader that waits for memory looks again.
+const MEMORY_LOOK: Duration = Duration::from_millis(10);
+
+/// Reads the shards of one stream that one worker was given. They share the estimate of the service's clock.
+pub(super) struct StreamReader {
+    pub(super) stream: Arc<str>,
+    pub(super) margin_ms: i64,
+    pub(super) connect: Connect,
+    pub(super) origin: Origin,
+    pub(super) clock: Rc<RefCell<ServiceClock>>,
+}
+
+impl SourceReader<Record> for StreamReader {
+    fn read(
+        &self,
+        shard: ShardListing,
+        inlet: Inlet<Record>,
+    ) -> LocalFuture<'static, Result<(), JobError>> {
+        let settings = PollingSettings {
+            margin_ms: self.margin_ms,
+            seed: fastrand::u64(..),
+            ..PollingSettings::default()
+        };
+        let (connect, stream, origin, clock) = (
+            self.connect.clone(),
+            self.stream.clone(),
+            self.origin,
+            self.clock.clone(),
+        );
+        Box::pin(async move {
+            let position: ReadFrom = shard
+                .position
+                .0
+                .parse()
+                .map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
+            let patience = Patience::for_ever(settings.seed);
+            let connecting = patiently(patience, Call::GetShardIterator, &*connect);
+            let Some(calls) = until_cancelled(&inlet, connecting).await else {
+                return Ok(());
+            };
+            let machine = Polling::new(settings, shard.name.clone(), position);
+            let reader = ShardReader {
+                calls: calls?,
+                stream,
+                shard: shard.name,
+                inlet,
+                origin,
+                outstanding: Arc::new(()),
+            };
+            reader.run(machine, &clock).await
+        })
+    }
+}
+
+struct ShardReader {
+    calls: Rc<dyn ReadCalls>,
+    stream: Arc<str>,
+    shard: Arc<str>,
+    inlet: Inlet<Record>,
+    origin: Origin,
+    /// Also held by each batch of this shard that is still referenced.
+    outstanding: Arc<()>,
+}
+
+impl ShardReader {
+    async fn run(
+        &self,
+        mut machine: Polling,
+        clock: &RefCell<ServiceClock>,
+    ) -> Result<(), JobError> {
+        let mut input = Input::Wake;
+        loop {
+            match self.inlet.stop() {
+                Some(Stop::Cancel) => return Ok(()),
+                Some(Stop::Drain(Some(end))) => machine.stop_at(end.as_millis()),
+                Some(Stop::Drain(None)) | None => {}
+            }
+            let Turn { notices, action } =
+                machine.on(input, self.origin.moment_now(), &mut clock.borrow_mut());
+            for notice in notices {
+                self.pass_on(notice).await;
+            }
+            let outcome = match action {
+                Action::Finished => return Ok(()),
+                Action::Failed { kind, message } => {
+                    return Err(JobError::new(
+                        kind.who_acts(),
+                        format!("stream {}: {message}", self.stream),
+                    ));
+                }
+                action => until_cancelled(&self.inlet, self.perform(action)).await,
+            };
+            let Some(next) = outcome else { return Ok(()) };
+            input = next;
+        }
+    }
+
+    async fn perform(&self, action: Action) -> Input {
+        let called = match action {
+            Action::FetchIterator(from) => self
+                .calls
+                .shard_iterator(&self.stream, &self.shard, iterator_position(from))
+                .await
+                .map(Input::Iterator),
+            Action::FetchRecords { iterator, limit } => {
+                while !may_fetch(
+                    self.inlet.memory(),
+                    Arc::strong_count(&self.outstanding) - 1,
+                ) {
+                    facade::sleep(MEMORY_LOOK).await;
+                }
+                let answer = self.calls.get_records(iterator, limit).await;
+                answer.map(|answer| Input::Records(self.origin.answer(answer)))
+            }
+            Action::ListShards => {
+                let listed = self.calls.list_shards(&self.stream).await;
+                listed.map(|shards| Input::Shards(shards.iter().map(shard_info).collect()))
+            }
+            Action::Sleep { until } => {
+                facade::sleep(self.origin.until(until)).await;
+                Ok(Input::Wake)
+            }
+            Action::Finished | Action::Failed { .. } => unreachable!("the loop ends with these"),
+        };
+        called.unwrap_or_else(|ServiceError { kind, message, .. }| Input::Failed { kind, message })
+    }
+
+    async fn pass_on(&self, notice: Notice) {
+        let input = match notice {
+            Notice::Records(emission) => return self.pass_on_records(emission).await,
+            Notice::Evidence { time_ms } => ShardInput::Evidence(EventTime::from_millis(time_ms)),
+            Notice::Lagging { behind_ms } => ShardInput::Lagging { behind_ms },
+            Notice::Trouble(trouble) => {
+                tracing::warn!("stream {}: {trouble}", self.stream);
+                ShardInput::Trouble(trouble)
+            }
+            Notice::Gap(gap) => {
+                tracing::error!("stream {}: records are lost: {gap}", self.stream);
+                ShardInput::Trouble(gap)
+            }
+            Notice::Drained { children } => ShardInput::Drained {
+                children: children.into_iter().map(from_its_beginning).collect(),
+            },
+        };
+        self.inlet.send(input).await;
+    }
+
+    async fn pass_on_records(&self, emission: Emission) {
+        let (mut batch, pages) = emission.into_parts();
+        let charge = self.inlet.memory().charge(batch.bytes() as u64);
+        batch.hold(Box::new((charge, Arc::clone(&self.outstanding))));
+        batch.attribute(Arc::clone(&self.shard));
+        let batch = Rc::new(batch);
+        for page in pages {
+            let times = page
+                .indices
+                .iter()
+                .map(|index| EventTime::from_millis(batch.arrival_ms(*index as usize)));
+            let position = match page.position {
+                ReadFrom::After(sequence) => Position {
+                    sequence: sequence.to_shared(),
+                    sub_sequence: 0,
+                },
+                // Still where it began: nothing may be noted yet.
+                ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => Position::default(),
+            };
+            let times = times.collect();
+            let items = page
+                .indices
+                .iter()
+                .map(|index| batch.record(*index))
+                .collect();
+            self.inlet
+                .send(ShardInput::Items {
+                    items,
+                    times,
+                    position,
+                })
+                .await;
+        }
+    }
+}
+
+fn from_its_beginning(child: ShardInfo) -> ShardListing {
+    let position = StartPosition(Arc::from(ReadFrom::TrimHorizon.to_string()));
+    ShardListing {
+        name: child.id,
+        parents: child.parents,
+        open: true,
+        position,
+    }
+}
+
+/// Whether a shard may fetch: always if nothing of it is in memory, so that a shard at the minimum is never refused for
+/// the sake of others. What is fetched is charged afterwards, so the budget may be passed by one answer a shard.
+fn may_fetch(budget: &MemoryBudget, batches_outstanding: usize) -> bool {
+    batches_outstanding == 0 || budget.used_bytes() < budget.limit_bytes()
+}
+
+/// What `work` gives, or `None` if the reader is cancelled before.
+async fn until_cancelled<T>(inlet: &Inlet<Record>, work: impl Future<Output = T>) -> Option<T> {
+    let cancelled = async {
+        let mut stop = inlet.stop();
+        while stop != Some(Stop::Cancel) {
+            stop = inlet.stop_changed(stop).await;
+        }
+        None
+    };
+    future::or(cancelled, async { Some(work.await) }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_budget_stops_a_shard_unless_it_has_nothing_outstanding() {
+        let budget = MemoryBudget::of(100);
+        assert!(may_fetch(&budget, 5));
+        let _others = budget.charge(100);
+        assert!(!may_fetch(&budget, 1));
+        assert!(may_fetch(&budget, 0));
+    }
+}

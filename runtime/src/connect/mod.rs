@@ -1,0 +1,7 @@
+//! Sources and sinks that need nothing outside the process.
+
+mod items;
+mod lines;
+
+pub use items::{Item, ItemStream, item_stream};
+pub use lines::{LineSink, lines, logger};

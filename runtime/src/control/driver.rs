@@ -1,0 +1,325 @@
+//! The driver of control: requests and events in, commands out, on the one unpinned executor.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::assignment::{Assignments, owners};
+use super::job::Job;
+use super::{Ending, JobReport, JobSettings, JobStart};
+use crate::error::{JobError, Kind};
+use crate::facade;
+use crate::mailbox::{Receiver, Sender};
+use crate::pipeline::graph::{Graph, Place};
+use crate::pipeline::{Pipeline, PipelineFn};
+use crate::signal::Notifier;
+use crate::source::{SourceControl, Stop};
+use crate::worker::driver::{Command, Event, JobId, Start};
+use crate::worker::link::mesh;
+
+/// A drain may take size + lag + the source's margin, and this much for polls, puts and scheduling.
+const DRAIN_EXTRA: Duration = Duration::from_secs(4);
+
+/// From any thread to control.
+pub(crate) enum Request {
+    Submit {
+        settings: JobSettings,
+        pipeline: Arc<PipelineFn>,
+        reply: Sender<Result<(JobId, JobStart), JobError>>,
+        ending: Arc<Ending>,
+    },
+    Drain(JobId),
+    Cancel(JobId),
+    Shutdown,
+}
+
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: Sender<Command>,
+    pub(crate) bell: Notifier,
+}
+
+pub(crate) struct ControlSettings {
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) requests: Receiver<Request>,
+}
+
+/// All of control's state; shared by its few tasks on one executor, never borrowed across an await.
+struct Control {
+    workers: Vec<WorkerHandle>,
+    assignments: Assignments,
+    jobs: BTreeMap<JobId, Running>,
+    next_job: JobId,
+}
+
+struct Running {
+    job: Job,
+    ending: Arc<Ending>,
+    /// Lent to a task while it asks for the stop time.
+    controls: Vec<Box<dyn SourceControl>>,
+    patience: Duration,
+}
+
+type Shared = Rc<RefCell<Control>>;
+
+/// Runs until shut down.
+pub(crate) async fn run_control(settings: ControlSettings) {
+    let assignments = Assignments::new(settings.workers.len());
+    let control = Control {
+        workers: settings.workers,
+        assignments,
+        jobs: BTreeMap::new(),
+        next_job: 1,
+    };
+    let control: Shared = Rc::new(RefCell::new(control));
+    let (events, on_event) = (settings.events, control.clone());
+    let listening = facade::spawn(async move {
+        while let Some(event) = events.recv().await {
+            on_event.borrow_mut().on_event(event);
+        }
+    });
+    while let Some(request) = settings.requests.recv().await {
+        match request {
+            Request::Submit {
+                settings,
+                pipeline,
+                reply,
+                ending,
+            } => {
+                let control = control.clone();
+                facade::spawn(async move {
+                    let started = submit(&control, settings, pipeline, ending).await;
+                    // Whoever asked may have given up waiting.
+                    let _ = reply.try_send(started);
+                })
+                .detach();
+            }
+            Request::Drain(job) => facade::spawn(drain(control.clone(), job)).detach(),
+            Request::Cancel(job) => control.borrow_mut().cancel(job),
+            Request::Shutdown => break,
+        }
+    }
+    let jobs: Vec<JobId> = control.borrow().jobs.keys().copied().collect();
+    jobs.iter()
+        .for_each(|job| control.borrow_mut().cancel(*job));
+    while !control.borrow().jobs.is_empty() {
+        facade::sleep(Duration::from_millis(1)).await;
+    }
+    control.borrow_mut().command_all(|| Command::Shutdown);
+    let _ = listening.cancel().await;
+}
+
+/// From a pipeline function to runs on all workers.
+async fn submit(
+    control: &Shared,
+    settings: JobSettings,
+    pipeline: Arc<PipelineFn>,
+    ending: Arc<Ending>,
+) -> Result<(JobId, JobStart), JobError> {
+    let built = catch_unwind(AssertUnwindSafe(|| {
+        Pipeline::build(&*pipeline, Place::Plan)
+    }));
+    let mut graph = built.unwrap_or_else(|panic| {
+        let text = facade::panic_text(&*panic);
+        Err(JobError::new(
+            Kind::Data,
+            format!(
+                "pipeline {} panicked while it was built: {text}",
+                settings.name
+            ),
+        ))
+    })?;
+    let mut listings = Vec::new();
+    for preparation in &graph.preparations {
+        preparation.prepare().await?;
+    }
+    for source in &mut graph.controls {
+        listings.push(source.prepare().await?);
+    }
+    control
+        .borrow_mut()
+        .launch(&settings, pipeline, graph, listings, ending)
+}
+
+/// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends.
+async fn drain(control: Shared, id: JobId) {
+    let Some((mut controls, patience)) = control
+        .borrow_mut()
+        .jobs
+        .get_mut(&id)
+        .map(|running| (std::mem::take(&mut running.controls), running.patience))
+    else {
+        return;
+    };
+    let mut end = None;
+    for source in &mut controls {
+        match source.stop_time().await {
+            Ok(time) => end = end.max(time),
+            Err(error) => return control.borrow_mut().on_event(Event::Failed(id, error)),
+        }
+    }
+    {
+        let mut control = control.borrow_mut();
+        let Some(running) = control.jobs.get_mut(&id) else {
+            return;
+        };
+        running.controls = controls;
+        running.job.on_stop();
+        control.command_all(|| Command::Stop(id, Stop::Drain(end)));
+    }
+    facade::sleep(patience).await;
+    let mut control = control.borrow_mut();
+    if control.jobs.contains_key(&id) {
+        tracing::warn!("job {id} did not drain within {patience:?}; what is still open is counted");
+        control.cancel(id);
+    }
+}
+
+impl Control {
+    fn launch(
+        &mut self,
+        settings: &JobSettings,
+        pipeline: Arc<PipelineFn>,
+        graph: Graph,
+        listings: Vec<crate::source::Listing>,
+        ending: Arc<Ending>,
+    ) -> Result<(JobId, JobStart), JobError> {
+        let worker_count = self.workers.len();
+        let starts = Job::starts(&listings);
+        let notes = listings
+            .iter()
+            .flat_map(|listing| listing.notes.clone())
+            .collect();
+        let open = listings
+            .iter()
+            .flat_map(|listing| &listing.shards)
+            .filter(|shard| shard.open)
+            .count();
+        let mut job = Job::new(worker_count, listings);
+        let attached = job.attach(&mut self.assignments);
+        let owners = owners(worker_count, open, &job.readers());
+        let id = self.next_job;
+        self.next_job += 1;
+        let mut attachments: Vec<Vec<_>> = vec![Vec::new(); worker_count];
+        attached
+            .into_iter()
+            .for_each(|(worker, attachment)| attachments[worker].push(attachment));
+        let bells: Vec<Notifier> = self
+            .workers
+            .iter()
+            .map(|worker| worker.bell.clone())
+            .collect();
+        // Seeds differ from job to job and from process to process, so that nobody can choose keys that collide.
+        let seed = fastrand::u64(..);
+        let digest = graph.digest();
+        let size = u64::try_from(graph.size_max.as_millis()).unwrap_or(0);
+        let lag = u64::try_from(graph.lag_max.as_millis()).unwrap_or(0);
+        let start = JobStart {
+            owners: owners.to_vec(),
+            shards: job.reading(),
+            notes,
+            window_size: graph.size_max,
+            plan: graph.plan,
+        };
+        let running = Running {
+            job,
+            ending,
+            controls: graph.controls,
+            patience: Duration::from_millis(size + lag) + DRAIN_EXTRA,
+        };
+        let _ = self.jobs.insert(id, running);
+        let name: Arc<str> = settings.name.as_str().into();
+        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells))
+        {
+            let start = Start {
+                job: id,
+                name: name.clone(),
+                function: pipeline.clone(),
+                digest,
+                seed,
+                owners: owners.clone(),
+                listings: starts.clone(),
+                links,
+                attachments,
+            };
+            self.command(worker, Command::Start(Box::new(start)));
+        }
+        Ok((id, start))
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let (Event::Started(id)
+        | Event::Drained(id, _)
+        | Event::Settled(id, ..)
+        | Event::Failed(id, _)
+        | Event::Finished(id, ..)) = event;
+        let Some(running) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let job = &mut running.job;
+        match event {
+            Event::Started(_) => {}
+            Event::Drained(_, drained) => {
+                job.on_drained(drained, &mut self.assignments);
+                let attached = job.attach(&mut self.assignments);
+                for (worker, attachment) in attached {
+                    self.command(worker, Command::Attach(id, attachment));
+                }
+            }
+            Event::Settled(_, worker, attachments) => job.on_settled(worker, attachments),
+            Event::Failed(_, error) => {
+                tracing::debug!("job {id} failed: {error}");
+                let _ = job.error.get_or_insert(error);
+            }
+            Event::Finished(_, worker, counters) => {
+                if job.on_finished(worker, counters) {
+                    let mut running = self.jobs.remove(&id).expect("found just now");
+                    running.job.release(&mut self.assignments);
+                    let report = JobReport {
+                        workers: running.job.counters(),
+                        error: running.job.error.take(),
+                    };
+                    running.ending.set(report);
+                }
+                return;
+            }
+        }
+        if self
+            .jobs
+            .get_mut(&id)
+            .is_some_and(|running| running.job.begin_finish())
+        {
+            self.command_all(|| Command::Finish(id));
+        }
+    }
+
+    fn cancel(&mut self, id: JobId) {
+        if self
+            .jobs
+            .get_mut(&id)
+            .is_some_and(|running| running.job.force_finish())
+        {
+            self.command_all(|| Command::Finish(id));
+        }
+    }
+
+    fn command_all(&self, mut command: impl FnMut() -> Command) {
+        (0..self.workers.len()).for_each(|worker| self.command(worker, command()));
+    }
+
+    /// Never waits, or control and a worker could wait for each other.
+    fn command(&self, worker: usize, command: Command) {
+        let handle = &self.workers[worker];
+        if handle.commands.try_send(command).is_err() {
+            // A worker takes all its commands each turn; one that has not in so long is inside a closure for good.
+            tracing::error!(
+                "worker {worker} does not take commands; a pipeline's closure on it does not return"
+            );
+            std::process::exit(1);
+        }
+        handle.bell.notify();
+    }
+}

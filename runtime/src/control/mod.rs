@@ -1,0 +1,308 @@
+//! Jobs on a node: submitted, drained, cancelled and joined from any thread; never in the way of a record.
+
+mod assignment;
+mod driver;
+mod job;
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use weir_window::{ShardName, TimeSpan};
+
+use crate::error::{JobError, Kind};
+use crate::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings};
+use crate::mailbox::{Sender, mailbox};
+use crate::memory::MemoryBudget;
+use crate::pipeline::{PipelineFn, RunCounters};
+use crate::placement::Cores;
+use crate::signal::signal;
+use crate::worker::driver::{JobId, WorkerSettings, run_worker};
+use driver::{ControlSettings, Request, WorkerHandle, run_control};
+
+/// Requests that may wait for control, commands that may wait for a worker, events that may wait for control. A worker
+/// takes all its commands each turn and control all its events, so only a closure that does not return fills them.
+const MAILBOX_BOUND: usize = 1_024;
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// One worker is pinned to each.
+    pub cores: Cores,
+    /// Fetched bytes and arenas together.
+    pub memory_bytes: u64,
+}
+
+impl NodeSettings {
+    /// These cores and 1 GiB.
+    pub fn on(cores: Cores) -> NodeSettings {
+        NodeSettings {
+            cores,
+            memory_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Workers on their cores and one control executor beside them.
+pub struct Node {
+    requests: Sender<Request>,
+    control: Option<ExecutorHandle>,
+    workers: Vec<ExecutorHandle>,
+    cores: Cores,
+    memory: MemoryBudget,
+}
+
+/// What a job is submitted with.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// For people and logs.
+    pub name: String,
+}
+
+/// What a job got when it started.
+#[derive(Clone, Debug)]
+pub struct JobStart {
+    /// Workers that own a hash range of its keys.
+    pub owners: Vec<usize>,
+    /// Its shards and the workers that read them.
+    pub shards: Vec<(ShardName, usize)>,
+    /// What its sources had to say, such as which history is skipped.
+    pub notes: Vec<String>,
+    /// Its largest window.
+    pub window_size: TimeSpan,
+    /// Its plan, a line a stage.
+    pub plan: Vec<String>,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub struct JobReport {
+    /// What each worker did, in order.
+    pub workers: Vec<RunCounters>,
+    /// Why it failed, if it did.
+    pub error: Option<JobError>,
+}
+
+/// A running job, from any thread.
+#[derive(Clone)]
+pub struct JobHandle {
+    job: JobId,
+    requests: Sender<Request>,
+    ending: Arc<Ending>,
+    start: Arc<JobStart>,
+}
+
+/// Where a job's report is put and waited for.
+#[derive(Default)]
+pub(crate) struct Ending {
+    report: Mutex<Option<JobReport>>,
+    ended: Condvar,
+}
+
+impl Ending {
+    pub(crate) fn set(&self, report: JobReport) {
+        let mut slot = self
+            .report
+            .lock()
+            .expect("nobody panics while holding a report");
+        let _ = slot.get_or_insert(report);
+        self.ended.notify_all();
+    }
+}
+
+impl From<EnvironmentError> for JobError {
+    fn from(error: EnvironmentError) -> JobError {
+        JobError::new(Kind::Environment, error.message).with_remedy(error.remedy)
+    }
+}
+
+impl Node {
+    /// Pins a worker to each core and starts control.
+    ///
+    /// Errors: what this host does not allow, in a sentence with the remedy.
+    pub fn start(settings: NodeSettings) -> Result<Node, JobError> {
+        let memory = MemoryBudget::of(settings.memory_bytes);
+        let (events, events_in) = mailbox(MAILBOX_BOUND);
+        let (requests, requests_in) = mailbox(MAILBOX_BOUND);
+        let (mut handles, mut workers) = (Vec::new(), Vec::new());
+        let worker_count = settings.cores.count();
+        for (worker, core) in settings.cores.ids().iter().copied().enumerate() {
+            let (commands, commands_in) = mailbox(MAILBOX_BOUND);
+            let (bell, listener) = signal();
+            handles.push(WorkerHandle {
+                commands,
+                bell: bell.clone(),
+            });
+            let (memory, events) = (memory.clone(), events.clone());
+            let name = format!("worker-{worker}");
+            let make = move || {
+                run_worker(WorkerSettings {
+                    worker,
+                    worker_count,
+                    memory,
+                    bell,
+                    listener,
+                    commands: commands_in,
+                    events,
+                })
+            };
+            workers.push(start_or_die(
+                ExecutorSettings {
+                    name,
+                    core: Some(core),
+                },
+                make,
+            )?);
+        }
+        drop(events);
+        let control = ControlSettings {
+            workers: handles,
+            events: events_in,
+            requests: requests_in,
+        };
+        let executor = ExecutorSettings {
+            name: "control".to_owned(),
+            core: None,
+        };
+        let control = start_or_die(executor, move || run_control(control))?;
+        Ok(Node {
+            requests,
+            control: Some(control),
+            workers,
+            cores: settings.cores,
+            memory,
+        })
+    }
+
+    /// The cores of the workers, in their order.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
+    }
+
+    /// The process-wide budget.
+    pub fn memory(&self) -> &MemoryBudget {
+        &self.memory
+    }
+
+    /// Checks the pipeline, lists its shards and starts it; returns when it runs. Blocks: not for executors.
+    ///
+    /// Errors: what is wrong with the pipeline, or what the service refused for good.
+    pub fn submit(
+        &self,
+        settings: JobSettings,
+        pipeline: Arc<PipelineFn>,
+    ) -> Result<JobHandle, JobError> {
+        let (reply, replied) = mailbox(1);
+        let ending = Arc::new(Ending::default());
+        let submit = Request::Submit {
+            settings,
+            pipeline,
+            reply,
+            ending: ending.clone(),
+        };
+        let gone = || JobError::bug("control is gone");
+        self.requests.send_blocking(submit).map_err(|_| gone())?;
+        let (job, start) = replied.recv_blocking().ok_or_else(gone)??;
+        Ok(JobHandle {
+            job,
+            requests: self.requests.clone(),
+            ending,
+            start: Arc::new(start),
+        })
+    }
+
+    /// Cancels what still runs and ends the executors. Blocks until they have ended.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(control) = self.control.take() else {
+            return;
+        };
+        let _ = self.requests.send_blocking(Request::Shutdown);
+        for executor in std::iter::once(control).chain(self.workers.drain(..)) {
+            // An executor that panicked has stopped the process already.
+            let _ = executor.join();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A panic in the engine stops the process after saying why: what its cores hold can no longer be trusted, and a node
+/// without one of its workers would wait for it forever.
+fn start_or_die<F, Fut>(
+    settings: ExecutorSettings,
+    make: F,
+) -> Result<ExecutorHandle, EnvironmentError>
+where
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    let name = settings.name.clone();
+    facade::start_executor(settings, move || async move {
+        let work = std::panic::AssertUnwindSafe(make());
+        if let Err(panic) = futures_lite::FutureExt::catch_unwind(work).await {
+            tracing::error!(
+                "{name} panicked: {}; this is a bug in Weir, please report it",
+                facade::panic_text(&*panic)
+            );
+            std::process::exit(1);
+        }
+    })
+}
+
+impl JobHandle {
+    /// What the job got when it started.
+    pub fn start(&self) -> &JobStart {
+        &self.start
+    }
+
+    /// Ends the job without loss: its sources fix a stop time and are read until the last windows have fired.
+    /// Returns at once; [`JobHandle::join`] waits.
+    pub fn drain(&self) {
+        // A node that is gone has ended its jobs.
+        let _ = self.requests.send_blocking(Request::Drain(self.job));
+    }
+
+    /// Ends the job without draining: sources stop, sinks are flushed. Returns at once.
+    pub fn cancel(&self) {
+        let _ = self.requests.send_blocking(Request::Cancel(self.job));
+    }
+
+    /// Waits for the job's end.
+    pub fn join(&self) -> JobReport {
+        let slot = self
+            .ending
+            .report
+            .lock()
+            .expect("nobody panics while holding a report");
+        let slot = self
+            .ending
+            .ended
+            .wait_while(slot, |report| report.is_none());
+        slot.expect("nobody panics while holding a report")
+            .clone()
+            .expect("waited for it")
+    }
+
+    /// Waits for the job's end, but not longer than this.
+    pub fn join_for(&self, patience: Duration) -> Option<JobReport> {
+        let slot = self
+            .ending
+            .report
+            .lock()
+            .expect("nobody panics while holding a report");
+        let slot = self
+            .ending
+            .ended
+            .wait_timeout_while(slot, patience, |report| report.is_none());
+        slot.expect("nobody panics while holding a report")
+            .0
+            .clone()
+    }
+}

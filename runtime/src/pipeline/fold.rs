@@ -1,0 +1,204 @@
+//! The first half of a windowed aggregation: a worker folds records into deltas and hands them to their owners.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use weir_window::{Aggregate, Arena, Fold, HashSeed, Key, WindowSpec, WorkerMark};
+
+use super::operator::{Batch, Operator, OperatorContext, Progress};
+use crate::exchange::{Message, OperatorIndex};
+
+/// Empty arenas on their way back into a fold.
+pub(crate) type HomePool = Rc<RefCell<Vec<Arena>>>;
+
+/// How items are keyed: what `group_by`, `group_by_key` and a window without keys make, and nothing else.
+///
+/// A trait and not a closure, because a key is borrowed from the item or made from it, and both must be one loop.
+pub trait KeyOf<T>: sealed::Sealed + 'static {
+    /// The key.
+    type Key: Key + ?Sized + 'static;
+    /// Calls `with` with the item's key.
+    #[doc(hidden)]
+    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&Self::Key) -> R) -> R;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Unkeyed {}
+    impl<F, K: ?Sized> Sealed for super::Borrowed<F, K> {}
+    impl<F> Sealed for super::Computed<F> {}
+}
+
+/// The one group of a window without keys.
+pub struct Unkeyed;
+
+impl<T> KeyOf<T> for Unkeyed {
+    type Key = ();
+    fn with_key<R>(&mut self, _item: &T, with: impl FnOnce(&()) -> R) -> R {
+        with(&())
+    }
+}
+
+/// A key that is part of the item.
+pub struct Borrowed<F, K: ?Sized>(pub(super) F, pub(super) std::marker::PhantomData<fn(&K)>);
+
+impl<T, K: Key + ?Sized + 'static, F: Fn(&T) -> &K + 'static> KeyOf<T> for Borrowed<F, K> {
+    type Key = K;
+    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&K) -> R) -> R {
+        with((self.0)(item))
+    }
+}
+
+/// A key computed from the item.
+pub struct Computed<F>(pub(super) F);
+
+impl<T, K: Key + 'static, F: Fn(&T) -> K + 'static> KeyOf<T> for Computed<F> {
+    type Key = K;
+    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&K) -> R) -> R {
+        with(&(self.0)(item))
+    }
+}
+
+/// The operator. Its owners' half is [`super::owner::OwnerHalf`].
+pub(super) struct FoldHalf<T, G: KeyOf<T>, A: Aggregate<T>> {
+    operator: OperatorIndex,
+    fold: Fold<G::Key, A::Accumulator>,
+    group: G,
+    aggregate: Rc<A>,
+    home: HomePool,
+    /// What owners were last told, so that an unchanged watermark is not sent again.
+    told: WorkerMark,
+}
+
+impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
+    pub(super) fn new(
+        operator: OperatorIndex,
+        (spec, seed, owners): (WindowSpec, HashSeed, u16),
+        group: G,
+        aggregate: Rc<A>,
+        home: HomePool,
+    ) -> FoldHalf<T, G, A> {
+        FoldHalf {
+            operator,
+            fold: Fold::new(spec, seed, owners),
+            group,
+            aggregate,
+            home,
+            told: WorkerMark::Absent,
+        }
+    }
+
+    /// Hands over what the watermark covers, then says the watermark: in this order in every queue.
+    fn hand_over(&mut self, mark: WorkerMark, cx: &mut OperatorContext<'_>) {
+        if let WorkerMark::At(up_to) = mark {
+            let operator = self.operator;
+            self.fold.hand_over(up_to, &mut |owner, block| {
+                cx.send(
+                    usize::from(owner),
+                    Message::Block {
+                        operator,
+                        block: Box::new(block),
+                    },
+                );
+            });
+        }
+    }
+}
+
+impl<T, G, A> Operator<T> for FoldHalf<T, G, A>
+where
+    T: 'static,
+    G: KeyOf<T>,
+    <G::Key as Key>::Column: Send,
+    A: Aggregate<T>,
+{
+    fn ready(&self) -> bool {
+        // Whether the outboxes have room is asked once a batch by the run, for all operators alike.
+        true
+    }
+
+    fn on_batch(&mut self, batch: &mut Batch<T>, cx: &mut OperatorContext<'_>) {
+        assert_eq!(
+            batch.items.len(),
+            batch.times.len(),
+            "a window needs one event time an item"
+        );
+        let (fold, aggregate) = (&mut self.fold, &*self.aggregate);
+        for (item, time) in batch.items.iter().zip(&batch.times) {
+            self.group
+                .with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
+        }
+        cx.counters.records_folded += batch.items.len() as u64;
+        batch.clear();
+    }
+
+    fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
+        let operator = self.operator;
+        self.home
+            .borrow_mut()
+            .drain(..)
+            .for_each(|arena| self.fold.take_home(arena));
+        match progress {
+            Progress::Mark(mark) => {
+                // A late record may have made a delta that is due although the watermark did not move.
+                #[cfg(feature = "sabotage")]
+                if crate::sabotage::is_planted(crate::sabotage::Bug::WatermarkBeforeDelta) {
+                    cx.send_all(|| Message::Watermark {
+                        operator,
+                        mark: *mark,
+                    });
+                    self.told = *mark;
+                }
+                self.hand_over(*mark, cx);
+                if self.told != *mark {
+                    cx.send_all(|| Message::Watermark {
+                        operator,
+                        mark: *mark,
+                    });
+                }
+                self.told = *mark;
+            }
+            Progress::Begun {
+                shard,
+                parents,
+                mark,
+            } => {
+                cx.send_all(|| Message::Begun {
+                    operator,
+                    shard: shard.clone(),
+                    parents: parents.clone(),
+                    mark: *mark,
+                });
+                self.told = *mark;
+            }
+            Progress::Done {
+                shard,
+                children,
+                mark,
+            } => {
+                self.hand_over(*mark, cx);
+                cx.send_all(|| Message::Done {
+                    operator,
+                    shard: shard.clone(),
+                    children: children.clone(),
+                });
+                cx.send_all(|| Message::Watermark {
+                    operator,
+                    mark: *mark,
+                });
+                self.told = *mark;
+            }
+            Progress::Barrier => {
+                self.fold.hand_over_all(&mut |owner, block| {
+                    cx.send(
+                        usize::from(owner),
+                        Message::Block {
+                            operator,
+                            block: Box::new(block),
+                        },
+                    );
+                });
+            }
+        }
+    }
+}

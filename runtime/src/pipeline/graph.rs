@@ -1,0 +1,132 @@
+//! A pipeline as it is being built: on control to be checked and digested, on a worker to be run.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use weir_window::{EventTime, HashSeed, ShardName, TimeSpan};
+
+use super::fold::HomePool;
+use super::intake::IntakePart;
+use super::owner::OwnerPart;
+use crate::error::JobError;
+use crate::memory::MemoryBudget;
+use crate::sink::SinkContext;
+use crate::source::{LocalFuture, SourceControl};
+
+/// Where a pipeline function is being called.
+pub(crate) enum Place {
+    /// On control: nothing is opened.
+    Plan,
+    /// On a worker: everything becomes operators.
+    Worker(WorkerPlace),
+}
+
+/// What a worker knows when it builds a pipeline. The same on all workers but for `worker` and what belongs to it.
+pub(crate) struct WorkerPlace {
+    pub(crate) worker: usize,
+    pub(crate) worker_count: usize,
+    /// Workers that are owners, in order of their hash ranges.
+    pub(crate) owners: Rc<[usize]>,
+    pub(crate) seed: HashSeed,
+    /// For each source of the pipeline: its shards as holds, and `T0`.
+    pub(crate) listings: Vec<SourceStart>,
+    pub(crate) sink: SinkContext,
+    pub(crate) memory: MemoryBudget,
+}
+
+/// What every worker has to know of a source before the first read.
+#[derive(Clone, Debug, Default)]
+pub struct SourceStart {
+    /// Every listed shard and where its watermark begins: a hold, until a worker says that it is its own.
+    pub holds: Vec<(ShardName, EventTime)>,
+    /// `T0`, if `latest` was pinned.
+    pub started_at: Option<EventTime>,
+}
+
+/// The pipeline as built, filled in by the stages.
+pub(crate) struct Graph {
+    pub(crate) place: Place,
+    /// One line a stage, the same everywhere: the plan, and the digest's input.
+    pub(crate) plan: Vec<String>,
+    pub(crate) errors: Vec<JobError>,
+    /// On control.
+    pub(crate) controls: Vec<Box<dyn SourceControl>>,
+    pub(crate) preparations: Vec<Box<dyn Prepare>>,
+    /// On a worker; index is the source's.
+    pub(crate) intakes: Vec<Option<Box<dyn IntakePart>>>,
+    /// On a worker; index is the operator's. `None` where this worker is no owner.
+    pub(crate) owners: Vec<Option<Box<dyn OwnerPart>>>,
+    pub(crate) homes: Vec<HomePool>,
+    pub(crate) writers: Vec<Box<dyn Flush>>,
+    /// The largest window, from which the default of `ahead_max` follows.
+    pub(crate) size_max: TimeSpan,
+    /// The largest lag, which a drain has to wait for.
+    pub(crate) lag_max: TimeSpan,
+    pub(crate) sources: usize,
+    pub(crate) windows: usize,
+    pub(crate) unfinished: usize,
+}
+
+/// A sink asked before the start, its item type forgotten.
+pub(crate) trait Prepare {
+    fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>>;
+}
+
+/// A writer asked to write all it has, its item type forgotten.
+pub(crate) trait Flush {
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>>;
+}
+
+pub(crate) type SharedGraph = Rc<RefCell<Graph>>;
+
+impl Graph {
+    pub(crate) fn new(place: Place) -> Graph {
+        Graph {
+            place,
+            plan: Vec::new(),
+            errors: Vec::new(),
+            controls: Vec::new(),
+            preparations: Vec::new(),
+            intakes: Vec::new(),
+            owners: Vec::new(),
+            homes: Vec::new(),
+            writers: Vec::new(),
+            size_max: TimeSpan::ZERO,
+            lag_max: TimeSpan::ZERO,
+            sources: 0,
+            windows: 0,
+            unfinished: 0,
+        }
+    }
+
+    /// First error of the settings, or that a stage leads nowhere.
+    pub(crate) fn check(&mut self) -> Result<(), JobError> {
+        if !self.errors.is_empty() {
+            return Err(self.errors.remove(0));
+        }
+        if self.sources == 0 {
+            return Err(JobError::settings("pipeline reads from nothing")
+                .with_remedy("begin it with read_from"));
+        }
+        if self.unfinished > 0 {
+            let message = format!(
+                "{} of the pipeline's {} branches end nowhere",
+                self.unfinished, self.sources
+            );
+            return Err(JobError::settings(message).with_remedy("end each with write_to"));
+        }
+        Ok(())
+    }
+
+    /// Differs, almost surely, when two plans differ.
+    pub(crate) fn digest(&self) -> u64 {
+        // FNV-1a: stable over versions and machines, which a seeded hasher is not; collisions need no defence here.
+        let bytes = self
+            .plan
+            .iter()
+            .flat_map(|line| line.bytes().chain([b'\n']));
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}

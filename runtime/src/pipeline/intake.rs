@@ -1,0 +1,304 @@
+//! Where a source enters a worker: its shards' inlets, their watermarks, and the first stage behind them.
+
+use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerWatermark};
+
+use super::operator::{Batch, Operator, OperatorContext, Progress};
+use crate::error::JobError;
+use crate::inlet::{INLET_INPUTS_MAX, Outlet, inlet};
+use crate::memory::MemoryBudget;
+use crate::signal::Notifier;
+use crate::source::{LocalFuture, Position, ShardInput, ShardListing, SourceReader, Stop};
+
+/// A shard that came to its end with children, told to control so that they are attached.
+#[derive(Clone, Debug)]
+pub struct DrainedShard {
+    /// Index of the source in its pipeline.
+    pub source: usize,
+    /// The shard.
+    pub shard: ShardName,
+    /// Its final watermark, at which its children attach.
+    pub watermark: EventTime,
+    /// Its children, perhaps told by the other parent of a merge as well.
+    pub children: Vec<ShardListing>,
+}
+
+/// A source on one worker, its item type forgotten: what a run drives.
+pub(crate) trait IntakePart {
+    /// Adds a shard, whose watermark starts at `at`, and gives the future that reads it, to be run on this executor.
+    fn attach(
+        &mut self,
+        shard: ShardListing,
+        at: EventTime,
+        cx: &mut OperatorContext<'_>,
+    ) -> LocalFuture<'static, Result<(), JobError>>;
+    /// Takes one input of one shard that is not more than `ahead` beyond `taken`. Returns whether it did.
+    fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool;
+    /// Asks every reader to end.
+    fn stop(&mut self, stop: Stop);
+    /// Passes a checkpoint barrier down the stages; gives the last folded position of each shard.
+    fn barrier(&mut self, cx: &mut OperatorContext<'_>) -> Vec<(ShardName, Position)>;
+    /// Shards that have come to their end since last asked.
+    fn take_drained(&mut self) -> Vec<DrainedShard>;
+    /// Whether no shard here will yield anything stamped at or before `end`.
+    fn is_past(&mut self, end: Option<EventTime>) -> bool;
+    /// What keeps this worker's watermark from rising, and why, in words.
+    fn holder(&self) -> Option<String>;
+}
+
+pub(super) struct IntakeSettings {
+    pub(super) source: usize,
+    /// How far event times may be out of order; `None` without timestamps.
+    pub(super) lag: Option<TimeSpan>,
+    pub(super) worker: Notifier,
+    pub(super) memory: MemoryBudget,
+}
+
+pub(super) struct Intake<T> {
+    settings: IntakeSettings,
+    reader: Box<dyn SourceReader<T>>,
+    head: Box<dyn Operator<T>>,
+    shards: Vec<Shard<T>>,
+    /// Where the next look for an input begins, so that no shard starves another.
+    next: usize,
+    watermark: WorkerWatermark,
+    drained: Vec<DrainedShard>,
+}
+
+struct Shard<T> {
+    name: ShardName,
+    outlet: Outlet<T>,
+    ended: bool,
+    position: Position,
+    trouble: Option<String>,
+}
+
+impl<T: 'static> Intake<T> {
+    pub(super) fn new(
+        settings: IntakeSettings,
+        reader: Box<dyn SourceReader<T>>,
+        head: Box<dyn Operator<T>>,
+    ) -> Intake<T> {
+        let watermark = WorkerWatermark::default();
+        Intake {
+            settings,
+            reader,
+            head,
+            shards: Vec::new(),
+            next: 0,
+            watermark,
+            drained: Vec::new(),
+        }
+    }
+
+    fn is_timed(&self) -> bool {
+        self.settings.lag.is_some()
+    }
+
+    fn mark(&mut self, cx: &mut OperatorContext<'_>) {
+        if self.is_timed() {
+            self.head
+                .on_progress(&Progress::Mark(self.watermark.mark()), cx);
+        }
+    }
+
+    fn on_input(&mut self, index: usize, input: ShardInput<T>, cx: &mut OperatorContext<'_>) {
+        let timed = self.is_timed();
+        let shard = &mut self.shards[index];
+        match input {
+            ShardInput::Items {
+                items,
+                times,
+                position,
+            } => {
+                cx.counters.records_in += items.len() as u64;
+                (shard.position, shard.trouble) = (position, None);
+                let highest = times.iter().max().copied();
+                let times = if timed { times } else { Vec::new() };
+                self.head.on_batch(&mut Batch { items, times }, cx);
+                if let (true, Some(highest)) = (timed, highest) {
+                    self.watermark
+                        .shard_mut(&shard.name)
+                        .expect("attached with its shard")
+                        .on_folded(highest);
+                }
+                self.mark(cx);
+            }
+            ShardInput::Evidence(time) => {
+                shard.trouble = None;
+                if timed {
+                    self.watermark
+                        .shard_mut(&shard.name)
+                        .expect("attached with its shard")
+                        .on_evidence(time);
+                }
+                self.mark(cx);
+            }
+            ShardInput::Lagging { .. } => {}
+            ShardInput::Trouble(trouble) => shard.trouble = Some(trouble),
+            ShardInput::Drained { children } => self.on_drained(index, children, cx),
+        }
+    }
+
+    /// A shard without children is over: its watermark is infinite. One with children leaves the minimum in the same
+    /// breath in which its children become holds.
+    fn on_drained(
+        &mut self,
+        index: usize,
+        children: Vec<ShardListing>,
+        cx: &mut OperatorContext<'_>,
+    ) {
+        let shard = &mut self.shards[index];
+        if std::mem::replace(&mut shard.ended, true) {
+            return;
+        }
+        let name = shard.name.clone();
+        let mut watermark = EventTime::MAX;
+        if self.is_timed() {
+            let own = self
+                .watermark
+                .shard_mut(&name)
+                .expect("attached with its shard");
+            if children.is_empty() {
+                own.end();
+                self.mark(cx);
+            } else {
+                watermark = own.current();
+                self.watermark.detach(&name);
+                let held = children
+                    .iter()
+                    .map(|child| (child.name.clone(), watermark))
+                    .collect();
+                let mark = self.watermark.mark();
+                let done = Progress::Done {
+                    shard: name.clone(),
+                    children: held,
+                    mark,
+                };
+                self.head.on_progress(&done, cx);
+            }
+        }
+        let source = self.settings.source;
+        self.drained.push(DrainedShard {
+            source,
+            shard: name,
+            watermark,
+            children,
+        });
+    }
+}
+
+impl<T: 'static> IntakePart for Intake<T> {
+    fn attach(
+        &mut self,
+        listing: ShardListing,
+        at: EventTime,
+        cx: &mut OperatorContext<'_>,
+    ) -> LocalFuture<'static, Result<(), JobError>> {
+        let (inlet, outlet) = inlet(
+            INLET_INPUTS_MAX,
+            self.settings.worker.clone(),
+            self.settings.memory.clone(),
+        );
+        let name = listing.name.clone();
+        self.shards.push(Shard {
+            name: name.clone(),
+            outlet,
+            ended: false,
+            position: Position::default(),
+            trouble: None,
+        });
+        if let Some(lag) = self.settings.lag {
+            self.watermark
+                .attach(name.clone(), ShardWatermark::new(lag, at));
+            let (parents, mark) = (listing.parents.clone(), self.watermark.mark());
+            self.head.on_progress(
+                &Progress::Begun {
+                    shard: name,
+                    parents,
+                    mark,
+                },
+                cx,
+            );
+        }
+        let reading = self.reader.read(listing, inlet.clone());
+        Box::pin(async move {
+            reading.await?;
+            // Nothing more will come; a reader that said so itself, with children, is not overruled.
+            inlet
+                .send(ShardInput::Drained {
+                    children: Vec::new(),
+                })
+                .await;
+            Ok(())
+        })
+    }
+
+    fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool {
+        if !self.head.ready() {
+            return false;
+        }
+        let limit = if taken == EventTime::MIN {
+            EventTime::MIN
+        } else {
+            taken.saturating_add(ahead)
+        };
+        for turn in 0..self.shards.len() {
+            let index = (self.next + turn) % self.shards.len();
+            let shard = &self.shards[index];
+            if self.is_timed() {
+                let own = self
+                    .watermark
+                    .shard_mut(&shard.name)
+                    .map_or(EventTime::MIN, |own| own.current());
+                if own > limit && own != EventTime::MAX {
+                    continue;
+                }
+            }
+            if let Some(input) = shard.outlet.take() {
+                self.next = index + 1;
+                self.on_input(index, input, cx);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.shards.iter().for_each(|shard| shard.outlet.stop(stop));
+    }
+
+    fn barrier(&mut self, cx: &mut OperatorContext<'_>) -> Vec<(ShardName, Position)> {
+        self.head.on_progress(&Progress::Barrier, cx);
+        self.shards
+            .iter()
+            .map(|shard| (shard.name.clone(), shard.position.clone()))
+            .collect()
+    }
+
+    fn take_drained(&mut self) -> Vec<DrainedShard> {
+        std::mem::take(&mut self.drained)
+    }
+
+    fn is_past(&mut self, end: Option<EventTime>) -> bool {
+        let timed = self.is_timed();
+        self.shards.iter().all(|shard| {
+            let past = end.is_some_and(|end| {
+                timed
+                    && self
+                        .watermark
+                        .shard_mut(&shard.name)
+                        .is_none_or(|own| own.current() > end)
+            });
+            shard.ended || past
+        })
+    }
+
+    fn holder(&self) -> Option<String> {
+        let holder = self.watermark.holder()?;
+        let shard = self.shards.iter().find(|shard| shard.name == *holder)?;
+        Some(match &shard.trouble {
+            Some(trouble) => format!("shard {holder}: {trouble}"),
+            None => format!("shard {holder}"),
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The second half of a windowed aggregation: an owner combines deltas into panes, slides, and emits downstream.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use weir_window::{
+    Aggregate, Arena, Block, Budget, EventTime, HashSeed, Holder, Key, Owner, OwnerPoll,
+    OwnerWatermark, Rows, ShardName, WindowSpec, WorkerMark,
+};
+
+use super::WindowResult;
+use super::operator::{Batch, Operator, OperatorContext, Progress};
+use crate::exchange::Message;
+
+/// An owner's half of one operator, its types forgotten: what a run drives.
+pub(crate) trait OwnerPart {
+    /// A message for this operator, from one worker. Gives back the arena that a block came in.
+    fn on_message(
+        &mut self,
+        from: usize,
+        message: Message,
+        cx: &mut OperatorContext<'_>,
+    ) -> Option<Arena>;
+    /// Slides and emits within the budget. Returns whether more work waits that needs no message.
+    fn poll(&mut self, budget: &mut Budget, cx: &mut OperatorContext<'_>) -> bool;
+    /// The `W` up to which every row has been taken downstream.
+    fn taken(&self) -> EventTime;
+    /// End of the last window that may hold a record stamped at `time`.
+    fn last_end(&self, time: EventTime) -> EventTime;
+    /// Whether nothing is open and `W` has reached `end`.
+    fn is_settled(&self, end: EventTime) -> bool;
+    /// What keeps `W` from rising, in words.
+    fn holder(&self) -> Option<String>;
+    /// Adds its own counters to the run's.
+    fn count(&self, counters: &mut super::operator::RunCounters);
+}
+
+/// The name under which one owner is a part of the upstream of a later window.
+fn part_name(operator: u16, owner: usize) -> ShardName {
+    format!("owner {owner} of operator {operator}").into()
+}
+
+/// All owners of an operator, as what a later window has to wait for from its start.
+pub(crate) fn part_holds(operator: u16, owners: usize) -> Vec<(ShardName, EventTime)> {
+    (0..owners)
+        .map(|owner| (part_name(operator, owner), EventTime::MIN))
+        .collect()
+}
+
+pub(super) struct OwnerHalf<T, K: Key + ?Sized, A: Aggregate<T>> {
+    spec: WindowSpec,
+    part: ShardName,
+    begun: bool,
+    aggregate: Rc<A>,
+    owner: Owner<K, A::Accumulator>,
+    watermark: OwnerWatermark,
+    taken: EventTime,
+    rows: Rows<K, A::Output>,
+    batch: Batch<WindowResult<A::Output, K::Owned>>,
+    next: Box<dyn Operator<WindowResult<A::Output, K::Owned>>>,
+    items: std::marker::PhantomData<fn(&T)>,
+}
+
+/// What an owner is made from, beside its types.
+pub(super) struct OwnerSettings {
+    pub(super) operator: u16,
+    /// Its place among the owners.
+    pub(super) owner: usize,
+    pub(super) spec: WindowSpec,
+    pub(super) seed: HashSeed,
+    pub(super) partial_before: Option<EventTime>,
+    pub(super) worker_count: usize,
+    pub(super) holds: Vec<(ShardName, EventTime)>,
+}
+
+impl<T, K: Key + ?Sized, A: Aggregate<T>> OwnerHalf<T, K, A> {
+    pub(super) fn new(
+        settings: OwnerSettings,
+        aggregate: Rc<A>,
+        next: Box<dyn Operator<WindowResult<A::Output, K::Owned>>>,
+    ) -> OwnerHalf<T, K, A> {
+        OwnerHalf {
+            spec: settings.spec,
+            part: part_name(settings.operator, settings.owner),
+            begun: false,
+            aggregate,
+            owner: Owner::new(settings.spec, settings.seed, settings.partial_before),
+            watermark: OwnerWatermark::new(settings.worker_count, settings.holds),
+            taken: EventTime::MIN,
+            rows: Rows::default(),
+            batch: Batch::default(),
+            next,
+            items: std::marker::PhantomData,
+        }
+    }
+
+    /// Rows are columns; whoever is downstream wants items, and only then are they made.
+    fn emit(&mut self, cx: &mut OperatorContext<'_>) {
+        let rows = &mut self.rows;
+        let (start, end, partial, firing) = (rows.start, rows.end, rows.partial, rows.firing);
+        // The event time of a result is the last moment of its window.
+        let time = EventTime::from_millis(end.as_millis().saturating_sub(1));
+        for (key, value) in rows.keys.drain(..).zip(rows.values.drain(..)) {
+            self.batch.items.push(WindowResult {
+                start,
+                end,
+                key,
+                value,
+                partial,
+                firing,
+            });
+            self.batch.times.push(time);
+        }
+        if !self.batch.items.is_empty() {
+            self.next.on_batch(&mut self.batch, cx);
+        }
+    }
+}
+
+impl<T, K, A> OwnerPart for OwnerHalf<T, K, A>
+where
+    T: 'static,
+    K: Key + ?Sized + 'static,
+    A: Aggregate<T>,
+{
+    fn on_message(
+        &mut self,
+        from: usize,
+        message: Message,
+        cx: &mut OperatorContext<'_>,
+    ) -> Option<Arena> {
+        match message {
+            Message::Block { block, .. } => {
+                let block: Box<dyn Any> = block;
+                let block = block
+                    .downcast::<Block<K, A::Accumulator>>()
+                    .expect("an operator's index fixes its block's types");
+                cx.counters.blocks_combined += 1;
+                cx.counters.blocks_from_others += u64::from(from != cx.worker);
+                return Some(self.owner.combine(&*self.aggregate, *block));
+            }
+            Message::Watermark { mark, .. } => self.watermark.on_watermark(from, mark),
+            Message::Done {
+                shard, children, ..
+            } => self.watermark.on_done(from, &shard, &children),
+            Message::Begun {
+                shard,
+                parents,
+                mark,
+                ..
+            } => self.watermark.on_begun(from, &shard, &parents, mark),
+            Message::Marker { checkpoint } => {
+                unreachable!("marker {checkpoint} is for the run and not for an operator")
+            }
+        }
+        None
+    }
+
+    fn poll(&mut self, budget: &mut Budget, cx: &mut OperatorContext<'_>) -> bool {
+        if !self.begun {
+            self.begun = true;
+            let begun = Progress::Begun {
+                shard: self.part.clone(),
+                parents: Vec::new(),
+                mark: WorkerMark::At(self.taken),
+            };
+            self.next.on_progress(&begun, cx);
+        }
+        self.owner.advance(self.watermark.current());
+        loop {
+            if !self.next.ready() {
+                return false;
+            }
+            match self.owner.poll(&*self.aggregate, budget, &mut self.rows) {
+                OwnerPoll::Emitted => self.emit(cx),
+                OwnerPoll::Working => return true,
+                OwnerPoll::Settled(watermark) => {
+                    if watermark > self.taken {
+                        self.taken = watermark;
+                        self.next
+                            .on_progress(&Progress::Mark(WorkerMark::At(watermark)), cx);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn taken(&self) -> EventTime {
+        self.taken
+    }
+
+    fn is_settled(&self, end: EventTime) -> bool {
+        self.taken >= end && self.owner.is_empty()
+    }
+
+    fn last_end(&self, time: EventTime) -> EventTime {
+        if time == EventTime::MAX {
+            time
+        } else {
+            self.spec.last_window_end(self.spec.pane_end(time))
+        }
+    }
+
+    fn holder(&self) -> Option<String> {
+        Some(match self.watermark.holder()? {
+            Holder::Worker(worker) => format!("worker {worker}"),
+            Holder::Unread {
+                shard,
+                parent: None,
+            } => format!("shard {shard}, not read yet"),
+            Holder::Unread {
+                shard,
+                parent: Some(parent),
+            } => {
+                format!("shard {shard}, child of {parent}, not read yet")
+            }
+        })
+    }
+
+    fn count(&self, counters: &mut super::operator::RunCounters) {
+        let own = self.owner.counters();
+        counters.entries_slid += own.entries_slid;
+        counters.rows += own.rows;
+        counters.windows += own.windows;
+        counters.late += own.late_records;
+        counters.open += self.owner.open_records();
+    }
+}

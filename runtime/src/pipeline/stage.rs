@@ -1,0 +1,426 @@
+//! The stages that a pipeline is written in; type states make mistakes compile errors.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use weir_window::{Aggregate, Key, SpecError, TimeSpan, WindowSpec};
+
+use super::WindowResult;
+use super::fold::{Borrowed, Computed, FoldHalf, KeyOf, Unkeyed};
+use super::graph::{Flush, Place, Prepare, SharedGraph};
+use super::intake::{Intake, IntakeSettings};
+use super::operator::{Batch, Operator, OperatorContext, Progress};
+use super::owner::{OwnerHalf, OwnerSettings, part_holds};
+use super::transform::{Filter, FlatMap};
+use crate::error::JobError;
+use crate::exchange::OperatorIndex;
+use crate::sink::{Sink, SinkWriter};
+use crate::source::{LocalFuture, NativeTimestamps, Source};
+
+/// Marks a stage whose items have no event time: it can be written, not windowed.
+#[derive(Debug)]
+pub enum Untimed {}
+
+/// Marks a stage whose items have an event time.
+#[derive(Debug)]
+pub enum Timed {}
+
+/// Where a stage's watermarks come from: decides what the first window behind it waits for from the start.
+#[derive(Clone, Copy)]
+enum Upstream {
+    Source(usize),
+    Window(u16),
+}
+
+type Build<T> = Box<dyn FnOnce(&SharedGraph, Box<dyn Operator<T>>)>;
+
+/// A source that was just named and has to be told where event times come from.
+#[must_use = "a pipeline's branch does nothing until it is ended by write_to"]
+pub struct SourceStage<S> {
+    graph: SharedGraph,
+    source: S,
+    index: usize,
+}
+
+/// Items on their way.
+#[must_use = "a pipeline's branch does nothing until it is ended by write_to"]
+pub struct Stage<T, M = Untimed> {
+    graph: SharedGraph,
+    upstream: Upstream,
+    build: Build<T>,
+    mode: PhantomData<M>,
+}
+
+/// Items with an event time and a key.
+#[must_use = "a pipeline's branch does nothing until it is ended by write_to"]
+pub struct GroupedStage<T, G> {
+    stage: Stage<T, Timed>,
+    group: G,
+}
+
+/// Items with an event time, perhaps a key, and a window.
+#[must_use = "a pipeline's branch does nothing until it is ended by write_to"]
+pub struct WindowStage<T, G> {
+    stage: Stage<T, Timed>,
+    group: G,
+    window: Result<WindowSpec, SpecError>,
+    name: Option<String>,
+}
+
+/// A window as it may be given: checked already, or to be checked when the job is submitted.
+pub trait IntoWindow {
+    /// The window, or why it is none.
+    fn into_window(self) -> Result<WindowSpec, SpecError>;
+}
+
+impl IntoWindow for WindowSpec {
+    fn into_window(self) -> Result<WindowSpec, SpecError> {
+        Ok(self)
+    }
+}
+
+impl IntoWindow for Result<WindowSpec, SpecError> {
+    fn into_window(self) -> Result<WindowSpec, SpecError> {
+        self
+    }
+}
+
+impl<S: Source> SourceStage<S> {
+    pub(super) fn new(graph: SharedGraph, source: S) -> SourceStage<S> {
+        let index = {
+            let mut build = graph.borrow_mut();
+            let line = format!("source {}: {}", build.sources, source.describe());
+            build.plan.push(line);
+            if matches!(build.place, Place::Plan) {
+                let control = source.control();
+                build.controls.push(control);
+            }
+            build.intakes.push(None);
+            build.sources += 1;
+            build.unfinished += 1;
+            build.sources - 1
+        };
+        SourceStage {
+            graph,
+            source,
+            index,
+        }
+    }
+
+    /// Items without event time: they cannot be windowed.
+    pub fn without_timestamps(self) -> Stage<S::Item, Untimed> {
+        self.into_stage(None)
+    }
+
+    fn into_stage<M>(self, lag: Option<TimeSpan>) -> Stage<S::Item, M> {
+        let SourceStage {
+            graph,
+            source,
+            index,
+        } = self;
+        let line = match lag {
+            Some(lag) => format!("native timestamps, lag {} ms", lag.as_millis()),
+            None => "without timestamps".to_owned(),
+        };
+        {
+            let mut building = graph.borrow_mut();
+            building.plan.push(line);
+            building.lag_max = building.lag_max.max(lag.unwrap_or(TimeSpan::ZERO));
+        }
+        let build: Build<S::Item> = Box::new(move |graph, head| {
+            let mut graph = graph.borrow_mut();
+            if let Place::Worker(place) = &graph.place {
+                let settings = IntakeSettings {
+                    source: index,
+                    lag,
+                    worker: place.sink.waker.clone(),
+                    memory: place.memory.clone(),
+                };
+                let intake = Intake::new(settings, source.reader(), head);
+                graph.intakes[index] = Some(Box::new(intake));
+            }
+        });
+        Stage {
+            graph,
+            upstream: Upstream::Source(index),
+            build,
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<S: NativeTimestamps> SourceStage<S> {
+    /// Event time is the source's own: for Kinesis the arrival time at the service. Windows wait `lag` longer, so that
+    /// records out of order by as much are not late.
+    pub fn native_timestamps(self, lag: TimeSpan) -> Stage<S::Item, Timed> {
+        self.into_stage(Some(lag))
+    }
+}
+
+impl<T: 'static, M: 'static> Stage<T, M> {
+    fn then<U: 'static>(
+        self,
+        line: &str,
+        operator: impl FnOnce(Box<dyn Operator<U>>) -> Box<dyn Operator<T>> + 'static,
+    ) -> Stage<U, M> {
+        let Stage {
+            graph,
+            upstream,
+            build,
+            ..
+        } = self;
+        graph.borrow_mut().plan.push(line.to_owned());
+        let build: Build<U> = Box::new(move |graph, next| build(graph, operator(next)));
+        Stage {
+            graph,
+            upstream,
+            build,
+            mode: PhantomData,
+        }
+    }
+
+    /// One item out for each item in.
+    pub fn map<U: 'static>(self, mut f: impl FnMut(T) -> U + 'static) -> Stage<U, M> {
+        self.then("map", |next| {
+            Box::new(FlatMap::new(
+                move |item, out: &mut Vec<U>| out.push(f(item)),
+                next,
+            ))
+        })
+    }
+
+    /// Any number of items out for each item in, pushed onto the buffer given; they keep the time of the one.
+    pub fn flat_map<U: 'static>(self, f: impl FnMut(T, &mut Vec<U>) + 'static) -> Stage<U, M> {
+        self.then("flat map", |next| Box::new(FlatMap::new(f, next)))
+    }
+
+    /// Only the items that `keep` wants.
+    pub fn filter(self, keep: impl FnMut(&T) -> bool + 'static) -> Stage<T, M> {
+        self.then("filter", |next| Box::new(Filter::new(keep, next)))
+    }
+
+    /// Ends the branch.
+    pub fn write_to<S: Sink<T>>(self, sink: S) {
+        let Stage { graph, build, .. } = self;
+        {
+            let mut graph = graph.borrow_mut();
+            graph.plan.push(format!("sink: {}", sink.describe()));
+            graph.unfinished -= 1;
+        }
+        let opened = match &graph.borrow().place {
+            Place::Plan => None,
+            Place::Worker(place) => Some(sink.open(&place.sink)),
+        };
+        match opened {
+            None => graph
+                .borrow_mut()
+                .preparations
+                .push(Box::new(Preparation(sink, PhantomData::<fn(T)>))),
+            Some(writer) => {
+                let writer = Rc::new(RefCell::new(writer));
+                graph
+                    .borrow_mut()
+                    .writers
+                    .push(Box::new(SharedWriter(writer.clone())));
+                build(&graph, Box::new(SharedWriter(writer)));
+            }
+        }
+    }
+}
+
+impl<T: 'static> Stage<T, Timed> {
+    /// Groups by a part of the item, which is borrowed and not copied.
+    pub fn group_by<K: Key + ?Sized + 'static>(
+        self,
+        key: impl Fn(&T) -> &K + 'static,
+    ) -> GroupedStage<T, impl KeyOf<T, Key = K>> {
+        GroupedStage {
+            stage: self,
+            group: Borrowed(key, PhantomData),
+        }
+    }
+
+    /// Groups by a key made from the item.
+    pub fn group_by_key<K: Key + 'static>(
+        self,
+        key: impl Fn(&T) -> K + 'static,
+    ) -> GroupedStage<T, impl KeyOf<T, Key = K>> {
+        GroupedStage {
+            stage: self,
+            group: Computed(key),
+        }
+    }
+
+    /// Windows over all items alike.
+    pub fn window(self, window: impl IntoWindow) -> WindowStage<T, impl KeyOf<T, Key = ()>> {
+        WindowStage {
+            stage: self,
+            group: Unkeyed,
+            window: window.into_window(),
+            name: None,
+        }
+    }
+}
+
+impl<T: 'static, G> GroupedStage<T, G> {
+    /// Windows for each key.
+    pub fn window(self, window: impl IntoWindow) -> WindowStage<T, G> {
+        WindowStage {
+            stage: self.stage,
+            group: self.group,
+            window: window.into_window(),
+            name: None,
+        }
+    }
+}
+
+impl<T, G> WindowStage<T, G> {
+    /// Names this stateful stage; by default it is `window-N`, N being its place.
+    pub fn named(mut self, name: &str) -> WindowStage<T, G> {
+        self.name = Some(name.to_owned());
+        self
+    }
+}
+
+impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
+    /// Aggregates each window. A result's event time is the last moment of its window, so that stages and windows
+    /// behind it work as behind a source.
+    pub fn aggregate<A: Aggregate<T>>(
+        self,
+        aggregate: A,
+    ) -> Stage<WindowResult<A::Output, <G::Key as Key>::Owned>, Timed> {
+        let WindowStage {
+            stage,
+            group,
+            window,
+            name,
+        } = self;
+        let Stage {
+            graph,
+            upstream,
+            build,
+            ..
+        } = stage;
+        let operator = {
+            let mut building = graph.borrow_mut();
+            let operator =
+                u16::try_from(building.windows).expect("fewer than 65 536 windows in one pipeline");
+            building.windows += 1;
+            building.owners.push(None);
+            building.homes.push(Rc::default());
+            let name = name.unwrap_or_else(|| format!("window-{}", operator + 1));
+            let line = match &window {
+                Ok(spec) => format!(
+                    "{name}: {}, aggregate {}",
+                    in_words(spec),
+                    std::any::type_name::<A>()
+                ),
+                Err(error) => format!("{name}: {error}"),
+            };
+            building.plan.push(line);
+            match &window {
+                Ok(spec) => building.size_max = building.size_max.max(spec.size()),
+                Err(error) => building
+                    .errors
+                    .push(JobError::settings(error.to_string()).at(&name)),
+            }
+            operator
+        };
+        let build: Build<WindowResult<A::Output, <G::Key as Key>::Owned>> =
+            Box::new(move |shared, next| {
+                let Ok(spec) = window else { return };
+                let head = {
+                    let mut graph = shared.borrow_mut();
+                    let home = graph.homes[usize::from(operator)].clone();
+                    let Place::Worker(place) = &graph.place else {
+                        return;
+                    };
+                    let (seed, owner_count) = (place.seed, place.owners.len());
+                    let owners = u16::try_from(owner_count).expect("fewer owners than 65 536");
+                    let aggregate = Rc::new(aggregate);
+                    let (holds, partial_before) = match upstream {
+                        Upstream::Source(source) => {
+                            let start = &place.listings[source];
+                            (start.holds.clone(), start.started_at)
+                        }
+                        Upstream::Window(operator) => (part_holds(operator, owner_count), None),
+                    };
+                    if let Some(owner) = place
+                        .owners
+                        .iter()
+                        .position(|worker| *worker == place.worker)
+                    {
+                        let worker_count = place.worker_count;
+                        let settings = OwnerSettings {
+                            operator,
+                            owner,
+                            spec,
+                            seed,
+                            partial_before,
+                            worker_count,
+                            holds,
+                        };
+                        let half =
+                            OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
+                        graph.owners[usize::from(operator)] = Some(Box::new(half));
+                    }
+                    FoldHalf::new(
+                        OperatorIndex(operator),
+                        (spec, seed, owners),
+                        group,
+                        aggregate,
+                        home,
+                    )
+                };
+                build(shared, Box::new(head));
+            });
+        Stage {
+            graph,
+            upstream: Upstream::Window(operator),
+            build,
+            mode: PhantomData,
+        }
+    }
+}
+
+fn in_words(spec: &WindowSpec) -> String {
+    let (size, slide) = (spec.size(), spec.slide());
+    format!(
+        "window of {} ms by {} ms, offset {} ms",
+        size.as_millis(),
+        slide.as_millis(),
+        spec.offset().as_millis()
+    )
+}
+
+/// A sink, to be asked before the start.
+struct Preparation<S, T>(S, PhantomData<fn(T)>);
+
+impl<T, S: Sink<T>> Prepare for Preparation<S, T> {
+    fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>> {
+        self.0.prepare()
+    }
+}
+
+/// One worker's writer: as the last operator of a branch, and as what is flushed at the end.
+struct SharedWriter<T>(Rc<RefCell<Box<dyn SinkWriter<T>>>>);
+
+impl<T: 'static> Operator<T> for SharedWriter<T> {
+    fn ready(&self) -> bool {
+        self.0.borrow().ready()
+    }
+
+    fn on_batch(&mut self, batch: &mut Batch<T>, _cx: &mut OperatorContext<'_>) {
+        self.0.borrow_mut().write(&mut batch.items);
+        batch.clear();
+    }
+
+    fn on_progress(&mut self, _progress: &Progress, _cx: &mut OperatorContext<'_>) {}
+}
+
+impl<T> Flush for SharedWriter<T> {
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        self.0.borrow_mut().flush()
+    }
+}

@@ -1,0 +1,302 @@
+//! The driver of a worker: one loop on its executor that moves messages between queues and runs. It decides nothing.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_window::Budget;
+
+use super::link::{Link, push};
+use super::{Attachment, Run, RunSettings};
+use crate::error::{JobError, Kind};
+use crate::facade;
+use crate::mailbox::{Receiver, Sender};
+use crate::memory::MemoryBudget;
+use crate::pipeline::{DrainedShard, PipelineFn, RunCounters, SourceStart};
+use crate::signal::{Listener, Notifier};
+use crate::sink::{SinkContext, SinkCounters};
+use crate::source::Stop;
+
+/// Entries that a run may slide, combine or emit in one turn: about 100 µs.
+const TURN_ENTRIES: usize = 4_096;
+
+/// Names a job in its process.
+pub(crate) type JobId = u64;
+
+/// What control tells a worker.
+pub(crate) enum Command {
+    Start(Box<Start>),
+    Attach(JobId, Attachment),
+    Stop(JobId, Stop),
+    /// Stop readers, flush sinks, report, forget.
+    Finish(JobId),
+    Shutdown,
+}
+
+/// A job's beginning on one worker.
+pub(crate) struct Start {
+    pub(crate) job: JobId,
+    pub(crate) name: Arc<str>,
+    pub(crate) function: Arc<PipelineFn>,
+    pub(crate) digest: u64,
+    pub(crate) seed: u64,
+    pub(crate) owners: Arc<[usize]>,
+    pub(crate) listings: Vec<SourceStart>,
+    pub(crate) links: Vec<Option<Link>>,
+    pub(crate) attachments: Vec<Attachment>,
+}
+
+/// What a worker tells control.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Started(JobId),
+    Drained(JobId, DrainedShard),
+    /// Nothing left to do on this worker, which has seen so many attachments.
+    Settled(JobId, usize, usize),
+    Failed(JobId, JobError),
+    Finished(JobId, usize, RunCounters),
+}
+
+/// What a worker's loop is made from.
+pub(crate) struct WorkerSettings {
+    pub(crate) worker: usize,
+    pub(crate) worker_count: usize,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) bell: Notifier,
+    pub(crate) listener: Listener,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) events: Sender<Event>,
+}
+
+/// One job here: its machine, its queues, its readers.
+struct Seat {
+    run: Run,
+    links: Vec<Option<Link>>,
+    readers: Vec<facade::Task<()>>,
+    failures: Rc<RefCell<Vec<JobError>>>,
+    attachments: usize,
+    settled: bool,
+    failed: bool,
+}
+
+/// Runs until shut down.
+pub(crate) async fn run_worker(mut settings: WorkerSettings) {
+    let mut seats: BTreeMap<JobId, Seat> = BTreeMap::new();
+    loop {
+        let mut moved = false;
+        while let Some(command) = settings.commands.try_recv() {
+            moved = true;
+            match command {
+                Command::Start(start) => start_job(&settings, &mut seats, *start).await,
+                Command::Attach(job, attachment) => {
+                    if let Some(seat) = seats.get_mut(&job) {
+                        seat.attach(&settings, attachment);
+                    }
+                }
+                Command::Stop(job, stop) => {
+                    if let Some(seat) = seats.get_mut(&job) {
+                        seat.run.stop(stop);
+                        seat.settled = false;
+                    }
+                }
+                Command::Finish(job) => {
+                    if let Some(seat) = seats.remove(&job) {
+                        finish(&settings, job, seat);
+                    }
+                }
+                Command::Shutdown => return,
+            }
+        }
+        for (job, seat) in &mut seats {
+            moved |= seat.turn(&settings, *job).await;
+        }
+        if moved {
+            facade::yield_now().await;
+        } else {
+            settings.listener.wait().await;
+        }
+    }
+}
+
+/// Control reads its mailbox without waiting for anything, so this waits briefly if at all.
+async fn tell(settings: &WorkerSettings, event: Event) {
+    // Control is gone only when the process is going; then nobody is left to be told.
+    let _ = settings.events.send(event).await;
+}
+
+async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>, start: Start) {
+    let failures: Rc<RefCell<Vec<JobError>>> = Rc::default();
+    let (told, bell) = (failures.clone(), settings.bell.clone());
+    let sink = SinkContext {
+        worker: settings.worker,
+        job: start.name.clone(),
+        waker: settings.bell.clone(),
+        failure: Rc::new(move |error| {
+            told.borrow_mut().push(error);
+            bell.notify();
+        }),
+        counters: Rc::new(SinkCounters::default()),
+    };
+    let run = RunSettings {
+        worker: settings.worker,
+        worker_count: settings.worker_count,
+        owners: start.owners,
+        seed: start.seed,
+        listings: start.listings,
+        sink,
+        memory: settings.memory.clone(),
+    };
+    let built = catch_unwind(AssertUnwindSafe(|| Run::build(&*start.function, run)));
+    let run = match built.unwrap_or_else(|panic| Err(user_panic(&*panic))) {
+        Ok(run) => run,
+        Err(error) => return tell(settings, Event::Failed(start.job, error)).await,
+    };
+    if run.digest() != start.digest {
+        let message = format!(
+            "pipeline {} was built differently on worker {}",
+            start.name, settings.worker
+        );
+        let error = JobError::settings(message)
+            .with_remedy("a pipeline function must build the same stages each time it is called");
+        return tell(settings, Event::Failed(start.job, error)).await;
+    }
+    let mut seat = Seat {
+        run,
+        links: start.links,
+        readers: Vec::new(),
+        failures,
+        attachments: 0,
+        settled: false,
+        failed: false,
+    };
+    for attachment in start.attachments {
+        seat.attach(settings, attachment);
+    }
+    let _ = seats.insert(start.job, seat);
+    tell(settings, Event::Started(start.job)).await;
+}
+
+impl Seat {
+    fn attach(&mut self, settings: &WorkerSettings, attachment: Attachment) {
+        self.settled = false;
+        self.attachments += 1;
+        let place = format!("shard {}", attachment.shard.name);
+        let reading = self.run.attach(attachment);
+        let (failures, bell) = (self.failures.clone(), settings.bell.clone());
+        self.readers.push(facade::spawn(async move {
+            if let Err(error) = reading.await {
+                failures.borrow_mut().push(error.at(place));
+                bell.notify();
+            }
+        }));
+    }
+
+    /// Takes what came, gives the machine its turn, sends what it made. Returns whether anything moved.
+    async fn turn(&mut self, settings: &WorkerSettings, job: JobId) -> bool {
+        let mut moved = self.receive();
+        if !self.failed {
+            let mut budget = Budget::of(TURN_ENTRIES);
+            let stepped = catch_unwind(AssertUnwindSafe(|| self.run.step(&mut budget)));
+            match stepped {
+                Ok(more) => moved |= more,
+                Err(panic) => self.failures.borrow_mut().push(user_panic(&*panic)),
+            }
+        }
+        moved |= self.send();
+        let failures = std::mem::take(&mut *self.failures.borrow_mut());
+        for error in failures {
+            // The first failure is the reason; those that follow are its echoes.
+            if !std::mem::replace(&mut self.failed, true) {
+                tell(settings, Event::Failed(job, error)).await;
+            }
+        }
+        for drained in self.run.take_drained() {
+            tell(settings, Event::Drained(job, drained)).await;
+        }
+        if !self.settled && !self.failed && self.run.is_settled() {
+            self.settled = true;
+            tell(
+                settings,
+                Event::Settled(job, settings.worker, self.attachments),
+            )
+            .await;
+        }
+        moved
+    }
+
+    fn receive(&mut self) -> bool {
+        let mut moved = false;
+        for (from, link) in self.links.iter_mut().enumerate() {
+            let Some(link) = link else { continue };
+            let mut taken = false;
+            while self.run.accepts(from) {
+                let Ok(message) = link.messages_from.pop() else {
+                    break;
+                };
+                self.run.on_message(from, message);
+                taken = true;
+            }
+            while let Ok(back) = link.returns_from.pop() {
+                self.run.on_return(from, back);
+                taken = true;
+            }
+            if taken {
+                // There is room again in what the other sends into.
+                link.bell.notify();
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn send(&mut self) -> bool {
+        let mut moved = false;
+        for (to, link) in self.links.iter_mut().enumerate() {
+            let Some(link) = link else { continue };
+            let sent = self
+                .run
+                .send_to(to, |message| push(&mut link.messages_to, message));
+            let returned = self
+                .run
+                .return_to(to, |back| push(&mut link.returns_to, back));
+            if sent + returned > 0 {
+                link.bell.notify();
+                moved = true;
+            }
+        }
+        moved
+    }
+}
+
+/// Flushing may take as long as a service takes, so it does not hold up the loop.
+fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat) {
+    seat.run.stop(Stop::Cancel);
+    let (worker, events) = (settings.worker, settings.events.clone());
+    facade::spawn(async move {
+        for reader in seat.readers.drain(..) {
+            let _ = reader.cancel().await;
+        }
+        if !seat.failed {
+            for flushed in seat.run.flush() {
+                if let Err(error) = flushed.await {
+                    let _ = events.send(Event::Failed(job, error)).await;
+                }
+            }
+        }
+        let _ = events
+            .send(Event::Finished(job, worker, seat.run.counters()))
+            .await;
+    })
+    .detach();
+}
+
+/// A panic in a user's closure, caught at the batch boundary, fails its job alone.
+fn user_panic(panic: &(dyn Any + Send)) -> JobError {
+    JobError::new(
+        Kind::Data,
+        format!("pipeline panicked: {}", facade::panic_text(panic)),
+    )
+}

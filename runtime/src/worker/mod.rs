@@ -1,0 +1,7 @@
+//! One worker: a pure machine for each job's run, and a thin driver that moves messages for it.
+
+pub(crate) mod driver;
+pub(crate) mod link;
+mod run;
+
+pub use run::{Attachment, Cut, Run, RunSettings};

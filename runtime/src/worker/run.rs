@@ -1,0 +1,457 @@
+//! One job on one worker as a pure machine: inputs and messages in, messages and rows out; no clock and no waiting.
+//!
+//! Whoever drives it moves messages between runs, gives it turns and runs its readers' futures: on a core that is
+//! `driver`, in a test it is the simulator. The machine's rules are that it always takes what others send it (but
+//! behind a checkpoint's marker), that it folds only while every outbox has room, and that it reads no shard further
+//! ahead of what sinks have taken than it may.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use weir_window::{Arena, Budget, EventTime, HashSeed, ShardName, TimeSpan};
+
+use crate::error::JobError;
+use crate::exchange::{Message, OperatorIndex, Outbox, Return};
+use crate::memory::MemoryBudget;
+use crate::pipeline::graph::{Flush, Graph, Place, WorkerPlace};
+use crate::pipeline::intake::IntakePart;
+use crate::pipeline::operator::OperatorContext;
+use crate::pipeline::owner::OwnerPart;
+use crate::pipeline::{DrainedShard, Pipeline, PipelineFn, RunCounters, SourceStart};
+use crate::sink::{SinkContext, SinkCounters};
+use crate::source::{LocalFuture, Position, ShardListing, Stop};
+
+/// Shards may be read this much beyond what sinks have taken, or a window's size if that is more.
+const AHEAD_MIN: TimeSpan = TimeSpan::from_millis(10_000);
+
+/// Empty arenas that wait to go home, for each worker; more are freed.
+const HOMES_MAX: usize = 4;
+
+/// What a run is made from, the same on all workers but for `worker` and the sink's context.
+pub struct RunSettings {
+    /// This worker.
+    pub worker: usize,
+    /// How many there are.
+    pub worker_count: usize,
+    /// Workers that are owners, in order of their hash ranges.
+    pub owners: Arc<[usize]>,
+    /// Seed of the job's key hashes.
+    pub seed: u64,
+    /// What each source listed, in the pipeline's order.
+    pub listings: Vec<SourceStart>,
+    /// For sinks; its waker also wakes this worker.
+    pub sink: SinkContext,
+    /// The process-wide budget.
+    pub memory: MemoryBudget,
+}
+
+/// A shard that begins on a worker.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// Index of the source in its pipeline.
+    pub source: usize,
+    /// The shard.
+    pub shard: ShardListing,
+    /// Where its watermark begins: the minimum of its parents' final watermarks, or the beginning of time.
+    pub at: EventTime,
+}
+
+/// An owner's cut: all workers have marked, and everything before the markers is combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Which checkpoint.
+    pub checkpoint: u64,
+}
+
+/// One job on one worker.
+pub struct Run {
+    worker: usize,
+    owners: Rc<[usize]>,
+    digest: u64,
+    intakes: Vec<Box<dyn IntakePart>>,
+    parts: Vec<Option<Box<dyn OwnerPart>>>,
+    homes: Vec<crate::pipeline::fold::HomePool>,
+    writers: Vec<Box<dyn Flush>>,
+    sink_counters: Rc<SinkCounters>,
+    outboxes: Vec<Outbox>,
+    returns: Vec<ReturnBox>,
+    /// For each operator and owner, the last `W` it returned.
+    taken: Vec<Vec<EventTime>>,
+    /// For each worker, the marker that it has sent and not all others yet.
+    marked: Vec<Option<u64>>,
+    cuts: Vec<Cut>,
+    ahead: TimeSpan,
+    stop: Option<Stop>,
+    next_intake: usize,
+    counters: RunCounters,
+}
+
+/// What waits to go back to one worker. `W` only rises, so the newest is enough.
+struct ReturnBox {
+    taken: Vec<Option<EventTime>>,
+    homes: VecDeque<(OperatorIndex, Arena)>,
+}
+
+impl Run {
+    /// Builds the pipeline here.
+    ///
+    /// Errors: what is wrong with the pipeline's settings; control has found them already.
+    pub fn build(function: &PipelineFn, settings: RunSettings) -> Result<Run, JobError> {
+        let owners: Rc<[usize]> = settings.owners.iter().copied().collect();
+        let place = WorkerPlace {
+            worker: settings.worker,
+            worker_count: settings.worker_count,
+            owners: owners.clone(),
+            seed: HashSeed(settings.seed),
+            listings: settings.listings,
+            sink: settings.sink.clone(),
+            memory: settings.memory,
+        };
+        let graph = Pipeline::build(function, Place::Worker(place))?;
+        let digest = graph.digest();
+        let Graph {
+            intakes,
+            owners: parts,
+            homes,
+            writers,
+            size_max,
+            ..
+        } = graph;
+        let intakes = intakes
+            .into_iter()
+            .map(|intake| intake.expect("every finished branch made its intake"));
+        let empty_returns = || ReturnBox {
+            taken: vec![None; parts.len()],
+            homes: VecDeque::new(),
+        };
+        Ok(Run {
+            worker: settings.worker,
+            digest,
+            intakes: intakes.collect(),
+            homes,
+            writers,
+            sink_counters: settings.sink.counters,
+            outboxes: (0..settings.worker_count)
+                .map(|_| Outbox::default())
+                .collect(),
+            returns: (0..settings.worker_count)
+                .map(|_| empty_returns())
+                .collect(),
+            taken: vec![vec![EventTime::MIN; owners.len()]; parts.len()],
+            marked: vec![None; settings.worker_count],
+            cuts: Vec::new(),
+            ahead: size_max.max(AHEAD_MIN),
+            stop: None,
+            next_intake: 0,
+            counters: RunCounters::default(),
+            owners,
+            parts,
+        })
+    }
+
+    /// Digest of the plan as built here.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Adds a shard; the future reads it and has to be run on this executor. Its error fails the job.
+    pub fn attach(&mut self, attachment: Attachment) -> LocalFuture<'static, Result<(), JobError>> {
+        let Attachment { source, shard, at } = attachment;
+        let (intake, stop) = (source, self.stop);
+        let reading = self.with_intake(intake, |intake, cx| intake.attach(shard, at, cx));
+        if let Some(stop) = stop {
+            self.intakes[source].stop(stop);
+        }
+        reading
+    }
+
+    /// Whether a message of this worker may be delivered now: not while it has marked a checkpoint and others have not.
+    pub fn accepts(&self, from: usize) -> bool {
+        self.marked[from].is_none()
+    }
+
+    /// A message of one worker to this one as an owner. Only while [`Run::accepts`].
+    pub fn on_message(&mut self, from: usize, message: Message) {
+        assert!(
+            self.accepts(from),
+            "worker {from} was read behind its marker: {message:?}"
+        );
+        let operator = match &message {
+            Message::Marker { checkpoint } => return self.on_marker(from, *checkpoint),
+            Message::Block { operator, .. }
+            | Message::Watermark { operator, .. }
+            | Message::Done { operator, .. }
+            | Message::Begun { operator, .. } => *operator,
+        };
+        let mut cx = OperatorContext {
+            worker: self.worker,
+            owners: &self.owners,
+            outboxes: &mut self.outboxes,
+            counters: &mut self.counters,
+        };
+        let part = self.parts[usize::from(operator.0)]
+            .as_mut()
+            .expect("messages go to owners only");
+        if let Some(arena) = part.on_message(from, message, &mut cx) {
+            if from == self.worker {
+                self.homes[usize::from(operator.0)].borrow_mut().push(arena);
+            } else if self.returns[from].homes.len() < HOMES_MAX {
+                self.returns[from].homes.push_back((operator, arena));
+            }
+        }
+    }
+
+    fn on_marker(&mut self, from: usize, checkpoint: u64) {
+        self.marked[from] = Some(checkpoint);
+        if self.marked.iter().all(|marked| *marked == Some(checkpoint)) {
+            self.marked.fill(None);
+            self.cuts.push(Cut { checkpoint });
+        }
+    }
+
+    /// An owner's return to this worker.
+    pub fn on_return(&mut self, from: usize, back: Return) {
+        match back {
+            Return::Taken {
+                operator,
+                watermark,
+            } => {
+                let owner = self
+                    .owners
+                    .iter()
+                    .position(|worker| *worker == from)
+                    .expect("only owners return");
+                let taken = &mut self.taken[usize::from(operator.0)][owner];
+                *taken = watermark.max(*taken);
+            }
+            Return::Home { operator, arena } => {
+                self.homes[usize::from(operator.0)].borrow_mut().push(arena)
+            }
+        }
+    }
+
+    /// One turn: takes its own messages, slides and emits within the budget, then folds one input of each source if
+    /// the outboxes have room. Returns whether another turn would find work without anything coming in.
+    pub fn step(&mut self, budget: &mut Budget) -> bool {
+        let mut more = self.deliver_own();
+        for operator in 0..self.parts.len() {
+            more |= self.poll_part(operator, budget);
+        }
+        more |= self.deliver_own();
+        if self.outboxes.iter().any(Outbox::is_full) || self.stop == Some(Stop::Cancel) {
+            return more;
+        }
+        let taken = self
+            .taken
+            .iter()
+            .flatten()
+            .min()
+            .copied()
+            .unwrap_or(EventTime::MAX);
+        let ahead = self.ahead;
+        for turn in 0..self.intakes.len() {
+            let index = (self.next_intake + turn) % self.intakes.len();
+            more |= self.with_intake(index, |intake, cx| intake.step(taken, ahead, cx));
+        }
+        self.next_intake = self.next_intake.wrapping_add(1);
+        more
+    }
+
+    /// What this worker says to itself needs no queue.
+    fn deliver_own(&mut self) -> bool {
+        let mut own = Vec::new();
+        if !self.accepts(self.worker) {
+            return false;
+        }
+        let _ = self.outboxes[self.worker].drain(|message| {
+            own.push(message);
+            Ok(())
+        });
+        let any = !own.is_empty();
+        let mut own = own.into_iter();
+        for message in own.by_ref() {
+            self.on_message(self.worker, message);
+            if !self.accepts(self.worker) {
+                break;
+            }
+        }
+        // Behind its own marker a worker waits for the others like everybody else.
+        own.for_each(|message| self.outboxes[self.worker].push(message));
+        any
+    }
+
+    fn poll_part(&mut self, operator: usize, budget: &mut Budget) -> bool {
+        let Some(part) = self.parts[operator].as_mut() else {
+            return false;
+        };
+        let mut cx = OperatorContext {
+            worker: self.worker,
+            owners: &self.owners,
+            outboxes: &mut self.outboxes,
+            counters: &mut self.counters,
+        };
+        let before = part.taken();
+        let more = part.poll(budget, &mut cx);
+        let taken = part.taken();
+        if taken > before {
+            self.returns
+                .iter_mut()
+                .for_each(|back| back.taken[operator] = Some(taken));
+            let index =
+                OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
+            self.on_return(
+                self.worker,
+                Return::Taken {
+                    operator: index,
+                    watermark: taken,
+                },
+            );
+        }
+        more
+    }
+
+    fn with_intake<R>(
+        &mut self,
+        index: usize,
+        with: impl FnOnce(&mut dyn IntakePart, &mut OperatorContext<'_>) -> R,
+    ) -> R {
+        let mut cx = OperatorContext {
+            worker: self.worker,
+            owners: &self.owners,
+            outboxes: &mut self.outboxes,
+            counters: &mut self.counters,
+        };
+        with(&mut *self.intakes[index], &mut cx)
+    }
+
+    /// Offers what waits for `to` until `accept` gives a message back. Returns how many it took.
+    pub fn send_to(
+        &mut self,
+        to: usize,
+        accept: impl FnMut(Message) -> Result<(), Message>,
+    ) -> usize {
+        assert_ne!(
+            to, self.worker,
+            "a worker delivers its own messages in its turn"
+        );
+        self.outboxes[to].drain(accept)
+    }
+
+    /// Offers what goes back to `to`. An arena that is refused is freed; a `W` that is refused is offered again.
+    pub fn return_to(
+        &mut self,
+        to: usize,
+        mut accept: impl FnMut(Return) -> Result<(), Return>,
+    ) -> usize {
+        let mut taken = 0;
+        let back = &mut self.returns[to];
+        for (operator, slot) in back.taken.iter_mut().enumerate() {
+            let Some(watermark) = *slot else { continue };
+            let operator =
+                OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
+            if to != self.worker
+                && accept(Return::Taken {
+                    operator,
+                    watermark,
+                })
+                .is_err()
+            {
+                return taken;
+            }
+            *slot = None;
+            taken += 1;
+        }
+        for (operator, arena) in back.homes.drain(..) {
+            taken += usize::from(accept(Return::Home { operator, arena }).is_ok());
+        }
+        taken
+    }
+
+    /// Asks every reader to end.
+    pub fn stop(&mut self, stop: Stop) {
+        if self.stop != Some(Stop::Cancel) {
+            self.stop = Some(stop);
+        }
+        self.intakes.iter_mut().for_each(|intake| intake.stop(stop));
+    }
+
+    /// A checkpoint's barrier: hands over every delta, marks every queue, and gives the positions of this line.
+    pub fn barrier(&mut self, checkpoint: u64) -> Vec<(ShardName, Position)> {
+        let mut positions = Vec::new();
+        for index in 0..self.intakes.len() {
+            positions.extend(self.with_intake(index, |intake, cx| intake.barrier(cx)));
+        }
+        for owner in self.owners.iter() {
+            self.outboxes[*owner].push(Message::Marker { checkpoint });
+        }
+        positions
+    }
+
+    /// Cuts completed since last asked.
+    pub fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
+    }
+
+    /// Shards that came to their end since last asked.
+    pub fn take_drained(&mut self) -> Vec<DrainedShard> {
+        self.intakes
+            .iter_mut()
+            .flat_map(|intake| intake.take_drained())
+            .collect()
+    }
+
+    /// Whether nothing is left to do here: every shard is past the end, every message on its way, every window fired.
+    pub fn is_settled(&mut self) -> bool {
+        let end = match self.stop {
+            Some(Stop::Drain(end)) => end,
+            Some(Stop::Cancel) => return true,
+            None => None,
+        };
+        self.intakes.iter_mut().all(|intake| intake.is_past(end))
+            && self.outboxes.iter().all(Outbox::is_empty)
+            && self.parts_are_settled(end.unwrap_or(EventTime::MAX))
+    }
+
+    /// What one window emits at its end is input to the next, so the end moves on from operator to operator.
+    fn parts_are_settled(&self, mut end: EventTime) -> bool {
+        self.parts.iter().flatten().all(|part| {
+            end = part.last_end(end).max(end);
+            part.is_settled(end)
+        })
+    }
+
+    /// Resolves when every sink of this worker has written what it took.
+    pub fn flush(&mut self) -> Vec<LocalFuture<'static, Result<(), JobError>>> {
+        self.writers
+            .iter_mut()
+            .map(|writer| writer.flush())
+            .collect()
+    }
+
+    /// What it did so far.
+    pub fn counters(&self) -> RunCounters {
+        let mut counters = self.counters;
+        self.parts
+            .iter()
+            .flatten()
+            .for_each(|part| part.count(&mut counters));
+        counters.written = self.sink_counters.written.get();
+        counters.retried = self.sink_counters.retried.get();
+        counters.repeated = self.sink_counters.repeated.get();
+        counters
+    }
+
+    /// The `W` up to which this worker's own rows were taken, for each operator that it owns a part of.
+    pub fn watermarks(&self) -> impl Iterator<Item = EventTime> {
+        self.parts.iter().flatten().map(|part| part.taken())
+    }
+
+    /// What keeps event time from moving, in words: this worker's slowest shard, then what its owners wait for.
+    pub fn holders(&self) -> Vec<String> {
+        let shards = self.intakes.iter().filter_map(|intake| intake.holder());
+        shards
+            .chain(self.parts.iter().flatten().filter_map(|part| part.holder()))
+            .collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! What one seed decides: the topology, the stream, the faults and the pace of one simulated history.
+
+use std::ops::Range;
+
+use weir_window::{WindowSpec, millis};
+
+/// One history's settings. Everything else that is random comes from the same seed, later.
+#[derive(Clone, Debug)]
+pub struct History {
+    pub seed: u64,
+    pub workers: usize,
+    pub queue_capacity: usize,
+    pub shards: u32,
+    pub keyed: bool,
+    pub keys: u64,
+    pub size_ms: i64,
+    pub slide_ms: i64,
+    pub lag_ms: i64,
+    pub margin_ms: i64,
+    /// Read from `LATEST`, or everything from the oldest record.
+    pub latest: bool,
+    /// Virtual time between the first put and the start of the job, and between that and the stop.
+    pub before_ms: i64,
+    pub run_ms: i64,
+    /// Whether records go on coming after the stop.
+    pub publish_after_stop: bool,
+    pub put_every_us: Range<u64>,
+    pub burst_max: u64,
+    pub start_delay_us: Range<u64>,
+    pub turn_every_us: Range<u64>,
+    pub call_delay_us: Range<u64>,
+    /// Of 1 000 calls, how many lose their request, lose their answer, are throttled, fail with a 5xx.
+    pub lost_requests: u64,
+    pub lost_answers: u64,
+    pub throttled: u64,
+    pub unavailable: u64,
+    /// Of 1 000 turns of a sink, how often it refuses.
+    pub sink_refuses: u64,
+    pub budget: Range<usize>,
+    pub empty_page_one_in: u32,
+    /// The service's clock against ours, in ms.
+    pub clock_skew_ms: i64,
+    /// A barrier is injected this often, so that markers travel too; 0: never.
+    pub barrier_every_ms: i64,
+}
+
+fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[rng.usize(..choices.len())]
+}
+
+impl History {
+    pub fn of(seed: u64) -> History {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let (size_ms, slide_ms) =
+            pick(rng, &[(1_000, 500), (1_000, 500), (500, 500), (1_000, 100), (700, 300), (2_000, 250), (90, 60)]);
+        let faulty = rng.bool();
+        let mut per_mille = |max: u64| if faulty { rng.u64(0..=max) } else { 0 };
+        let (lost_requests, lost_answers) = (per_mille(60), per_mille(60));
+        let (throttled, unavailable) = (per_mille(100), per_mille(60));
+        let slow = rng.u8(..4) == 0;
+        History {
+            seed,
+            workers: pick(rng, &[1, 2, 2, 3, 16]),
+            queue_capacity: pick(rng, &[1, 16]),
+            shards: pick(rng, &[1, 2, 2, 3, 5]),
+            keyed: rng.bool(),
+            keys: pick(rng, &[1, 3, 10, 200]),
+            size_ms,
+            slide_ms,
+            lag_ms: pick(rng, &[0, 0, 50, 400, 3_000]),
+            margin_ms: pick(rng, &[0, 0, 40, 1_000]),
+            latest: rng.bool(),
+            before_ms: pick(rng, &[0, 10, 700, 5_000]),
+            run_ms: rng.i64(500..6_000),
+            publish_after_stop: rng.bool(),
+            put_every_us: pick(rng, &[(300, 900), (1_000, 50_000), (10_000, 900_000), (200_000, 3_000_000)])
+                .into_range(),
+            burst_max: pick(rng, &[1, 9, 40]),
+            start_delay_us: if rng.bool() { 0..1_000 } else { 0..4_000_000 },
+            turn_every_us: if slow { 1_000..200_000 } else { 50..5_000 },
+            call_delay_us: if slow { 1_000..400_000 } else { 100..20_000 },
+            lost_requests,
+            lost_answers,
+            throttled,
+            unavailable,
+            sink_refuses: pick(rng, &[0, 0, 500, 900]),
+            budget: pick(rng, &[(1, 4), (1, 100), (4_096, 4_097)]).into_range(),
+            empty_page_one_in: pick(rng, &[0, 0, 3]),
+            clock_skew_ms: pick(rng, &[0, 0, -5_000, 600_000, -600_000]),
+            barrier_every_ms: pick(rng, &[0, 0, 300]),
+        }
+    }
+
+    pub fn window(&self) -> WindowSpec {
+        WindowSpec::sliding(millis(self.size_ms), millis(self.slide_ms)).expect("a valid window")
+    }
+}
+
+/// A pair as a range, because ranges are not `Copy`.
+trait IntoRange<T> {
+    fn into_range(self) -> Range<T>;
+}
+
+impl<T> IntoRange<T> for (T, T) {
+    fn into_range(self) -> Range<T> {
+        self.0..self.1
+    }
+}

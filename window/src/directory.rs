@@ -1,0 +1,152 @@
+//! The owner's directory: a small dense number for every key that some retained pane holds.
+//!
+//! Ids are dense, so that running totals are an array; an id is free for another key as soon as no pane holds its key, so
+//! that keys that come and go leave nothing behind.
+
+use crate::arena::Arena;
+use crate::key::{Key, KeyColumn};
+use crate::probe::{Found, Probe};
+
+/// Keys and their ids. Positions of the index are ids.
+pub(crate) struct Directory<K: Key + ?Sized> {
+    index: Probe,
+    hashes: Vec<u64>,
+    keys: Vec<K::Owned>, // of a free id: stale, its memory is used again
+    retained: Vec<u32>,  // by id: panes that have an entry for it; 0 = free
+    free: Vec<usize>,
+}
+
+impl<K: Key + ?Sized> Directory<K> {
+    pub(crate) fn new() -> Self {
+        Self {
+            index: Probe::new(),
+            hashes: Vec::new(),
+            keys: Vec::new(),
+            retained: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// How many ids were ever in use at once: all ids are less.
+    pub(crate) fn ids(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many keys have an id now.
+    pub(crate) fn live(&self) -> usize {
+        self.ids() - self.free.len()
+    }
+
+    pub(crate) fn key(&self, id: usize) -> &K::Owned {
+        &self.keys[id]
+    }
+
+    /// Memory held; what keys hold beyond their own size is not seen.
+    pub(crate) fn bytes(&self) -> usize {
+        let per_id = size_of::<u64>() + size_of::<K::Owned>() + size_of::<u32>();
+        self.index.bytes()
+            + self.keys.capacity() * per_id
+            + self.free.capacity() * size_of::<usize>()
+    }
+
+    /// The id of the key at `position` of a block's columns; a new one if it has none.
+    ///
+    /// A new id is held by nobody yet: [`Directory::retain`] it.
+    #[inline]
+    pub(crate) fn id_of(
+        &mut self,
+        hash: u64,
+        keys: &K::Column,
+        arena: &Arena,
+        position: usize,
+    ) -> usize {
+        match self.index.find(hash, |id| {
+            keys.matches_owned(arena, position, &self.keys[id])
+        }) {
+            Found::At(id) => id,
+            Found::Vacant(slot) => {
+                let id = match self.free.pop() {
+                    Some(id) => {
+                        self.hashes[id] = hash;
+                        keys.copy_to(arena, position, &mut self.keys[id]);
+                        id
+                    }
+                    None => {
+                        self.hashes.push(hash);
+                        self.keys.push(keys.owned(arena, position));
+                        self.retained.push(0);
+                        self.ids() - 1
+                    }
+                };
+                self.index.insert(slot, hash, id, |id| self.hashes[id]);
+                id
+            }
+        }
+    }
+
+    /// One more pane has an entry for `id`.
+    #[inline]
+    pub(crate) fn retain(&mut self, id: usize) {
+        self.retained[id] += 1;
+    }
+
+    /// One pane less has an entry for `id`; after the last, the id is free.
+    #[inline]
+    pub(crate) fn release(&mut self, id: usize) {
+        self.retained[id] -= 1;
+        if self.retained[id] == 0 {
+            self.index.remove(self.hashes[id], id, |id| self.hashes[id]);
+            self.free.push(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::Arena;
+
+    fn column(arena: &Arena, keys: &[&str]) -> <str as Key>::Column {
+        let mut column = <str as Key>::Column::new_in(arena, keys.len());
+        keys.iter()
+            .for_each(|key| KeyColumn::<str>::push(&mut column, arena, key));
+        column
+    }
+
+    #[test]
+    fn id_is_reused_when_the_last_pane_lets_go_and_not_before() {
+        let arena = Arena::new();
+        let keys = column(&arena, &["a", "b", "c"]);
+        let mut directory = Directory::<str>::new();
+        let a = directory.id_of(1, &keys, &arena, 0);
+        directory.retain(a);
+        directory.retain(a);
+        let b = directory.id_of(1, &keys, &arena, 1); // the same hash: told apart by its bytes
+        directory.retain(b);
+        assert_eq!((a, b, directory.id_of(1, &keys, &arena, 0)), (0, 1, 0));
+        directory.release(a);
+        assert_eq!(directory.live(), 2);
+        directory.release(a);
+        assert_eq!(directory.live(), 1);
+        let c = directory.id_of(2, &keys, &arena, 2);
+        directory.retain(c);
+        assert_eq!((c, directory.key(c).as_str(), directory.ids()), (a, "c", 2));
+        assert_eq!(directory.id_of(1, &keys, &arena, 1), b);
+    }
+
+    #[test]
+    fn keys_that_come_and_go_leave_nothing_behind() {
+        let mut directory = Directory::<u64>::new();
+        for round in 0..100_u64 {
+            let arena = Arena::new();
+            let mut keys = <u64 as Key>::Column::new_in(&arena, 50);
+            (0..50).for_each(|i| keys.push(&arena, &(round * 50 + i)));
+            let ids: Vec<_> = (0..50)
+                .map(|i| directory.id_of(round * 50 + i as u64, &keys, &arena, i))
+                .collect();
+            ids.iter().for_each(|id| directory.retain(*id));
+            ids.iter().for_each(|id| directory.release(*id));
+        }
+        assert_eq!((directory.ids(), directory.live()), (50, 0));
+    }
+}

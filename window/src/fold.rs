@@ -1,0 +1,263 @@
+//! The worker's half of a window: records folded into one delta per pane, handed over as blocks.
+//!
+//! The hot path is [`Fold::accumulate`]: two comparisons while records stay in one pane, one hash, one probe, one
+//! addition. No lock, no clock, and once the fold has seen its panes and keys, no allocation: deltas give their indexes
+//! back, and the arenas of blocks come home from the owners.
+
+use std::collections::VecDeque;
+
+use crate::aggregate::Aggregate;
+use crate::arena::Arena;
+use crate::block::Block;
+use crate::key::{HashSeed, Key, KeyColumn};
+use crate::probe::{Found, Probe};
+use crate::spec::WindowSpec;
+use crate::time::{EventTime, TimeSpan};
+
+/// Emptied deltas kept for their indexes: more than are open at once unless records are very disordered.
+const SPARE_DELTAS_MAX: usize = 64;
+/// Empty arenas kept for each owner.
+const SPARE_ARENAS_MAX: usize = 16;
+
+/// The owner of a hash: owner `i` of `n` has the `i`-th `n`-th of the range, so that neighbouring hashes share an owner.
+///
+/// # Panics
+/// In debug builds, if there is no owner.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "hash × owners ÷ 2^64 is less than owners"
+)]
+pub fn owner_of(hash: u64, owners: u16) -> u16 {
+    debug_assert!(owners > 0, "a job has at least one owner");
+    ((u128::from(hash) * u128::from(owners)) >> 64) as u16
+}
+
+/// What one worker folded for one window operator and has not handed over yet.
+pub struct Fold<K: Key + ?Sized, A: Copy> {
+    spec: WindowSpec,
+    seed: HashSeed,
+    owners: u16,
+    first: EventTime, // the current delta covers first..=last; nothing, if first > last
+    last: EventTime,
+    current: usize,
+    deltas: VecDeque<Delta<K, A>>, // ascending by pane, each at most once
+    records: u64,
+    newest: EventTime,            // the greatest pane end so far
+    entries_expected: Vec<usize>, // by owner: how many keys the next newest pane is likely to have
+    spare_deltas: Vec<Delta<K, A>>,
+    spare_arenas: Vec<Arena>,
+}
+
+/// One pane's contributions, a part for each owner.
+struct Delta<K: Key + ?Sized, A: Copy> {
+    pane_end: EventTime,
+    parts: Vec<Part<K, A>>,
+}
+
+struct Part<K: Key + ?Sized, A: Copy> {
+    block: Option<Block<K, A>>,
+    index: Probe, // over the block's entries; stays here when the block leaves
+}
+
+impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
+    /// An empty fold for windows of `spec`, whose keys are spread over `owners`.
+    ///
+    /// # Panics
+    /// If there is no owner.
+    pub fn new(spec: WindowSpec, seed: HashSeed, owners: u16) -> Self {
+        assert!(owners > 0, "a job has at least one owner");
+        Self {
+            spec,
+            seed,
+            owners,
+            first: EventTime::MAX,
+            last: EventTime::MIN,
+            current: 0,
+            deltas: VecDeque::new(),
+            records: 0,
+            newest: EventTime::MIN,
+            entries_expected: vec![0; usize::from(owners)],
+            spare_deltas: Vec::new(),
+            spare_arenas: Vec::new(),
+        }
+    }
+
+    /// Folds one record: an item at `time` under `key`, into the open delta of its pane.
+    ///
+    /// A record of a pane that was handed over already opens a new delta for it; whether it is too late is for the owner
+    /// to say. Does not allocate once warm. Cost: a hash and a probe; a division and a search when the pane changes.
+    #[inline]
+    pub fn accumulate<T: ?Sized>(
+        &mut self,
+        aggregate: &impl Aggregate<T, Accumulator = A>,
+        time: EventTime,
+        key: &K,
+        item: &T,
+    ) {
+        if time < self.first || time > self.last {
+            self.turn_to(time);
+        }
+        let hash = key.hash(self.seed);
+        let owner = usize::from(owner_of(hash, self.owners));
+        if self.deltas[self.current].parts[owner].block.is_none() {
+            self.open_block(owner);
+        }
+        let Part { block, index } = &mut self.deltas[self.current].parts[owner];
+        let block = block.as_mut().expect("opened just above");
+        let position = if K::ONLY_ONE {
+            if block.entries() == 0 {
+                block.push(hash, key, aggregate.identity())
+            } else {
+                0
+            }
+        } else {
+            match index.find(hash, |position| {
+                block.keys.matches(&block.arena, position, key)
+            }) {
+                Found::At(position) => position,
+                Found::Vacant(slot) => {
+                    let position = block.push(hash, key, aggregate.identity());
+                    let hashes = block.hashes.slice(&block.arena);
+                    index.insert(slot, hash, position, |position| hashes[position]);
+                    position
+                }
+            }
+        };
+        block.records += 1;
+        self.records += 1;
+        aggregate.accumulate(
+            &mut block.accumulators.slice_mut(&block.arena)[position],
+            item,
+        );
+    }
+
+    /// Gives every delta whose pane ends at or before `up_to` to `out`, oldest pane first: at most one block an owner
+    /// and pane, none without records.
+    pub fn hand_over(&mut self, up_to: EventTime, out: &mut dyn FnMut(u16, Block<K, A>)) {
+        while self.has_due(up_to) {
+            let Some(mut delta) = self.deltas.pop_front() else {
+                break;
+            };
+            for (owner, part) in (0..self.owners).zip(&mut delta.parts) {
+                if let Some(block) = part.block.take() {
+                    part.index.clear();
+                    let expected = &mut self.entries_expected[usize::from(owner)];
+                    *expected = block.entries().max(*expected - *expected / 8);
+                    out(owner, block);
+                }
+            }
+            if self.spare_deltas.len() < SPARE_DELTAS_MAX {
+                self.spare_deltas.push(delta);
+            }
+            // The deltas have moved up: the next record looks for its own.
+            (self.first, self.last) = (EventTime::MAX, EventTime::MIN);
+        }
+    }
+
+    /// Gives everything to `out`: at a checkpoint, at the end, or when memory is short.
+    pub fn hand_over_all(&mut self, out: &mut dyn FnMut(u16, Block<K, A>)) {
+        self.hand_over(EventTime::MAX, out);
+    }
+
+    /// Whether [`Fold::hand_over`] with this time would give anything. O(1).
+    pub fn has_due(&self, up_to: EventTime) -> bool {
+        self.deltas
+            .front()
+            .is_some_and(|oldest| oldest.pane_end <= up_to)
+    }
+
+    /// Whether nothing is waiting to be handed over.
+    pub fn is_empty(&self) -> bool {
+        self.deltas.is_empty()
+    }
+
+    /// How many records were folded since the fold was made.
+    pub fn records_folded(&self) -> u64 {
+        self.records
+    }
+
+    /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
+    pub fn bytes(&self) -> usize {
+        let deltas = self
+            .deltas
+            .iter()
+            .chain(&self.spare_deltas)
+            .flat_map(|delta| &delta.parts);
+        let parts =
+            deltas.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
+        parts.sum::<usize>() + self.spare_arenas.iter().map(Arena::bytes).sum::<usize>()
+    }
+
+    /// Takes the memory of a block back from its owner, for the next one. Best effort: beyond a few for each owner it is
+    /// freed.
+    pub fn take_home(&mut self, arena: Arena) {
+        if self.spare_arenas.len() < SPARE_ARENAS_MAX * usize::from(self.owners) {
+            self.spare_arenas.push(arena);
+        }
+    }
+
+    /// Makes the delta of the pane that covers `time` the current one.
+    #[cold]
+    #[inline(never)]
+    fn turn_to(&mut self, time: EventTime) {
+        let pane_end = self.spec.pane_end(time);
+        self.first = self.spec.pane_first(pane_end);
+        // The last pane of all covers its own end, because nothing is later.
+        self.last = if pane_end == EventTime::MAX {
+            pane_end
+        } else {
+            pane_end.saturating_sub(TimeSpan::from_millis(1))
+        };
+        self.current = self
+            .deltas
+            .partition_point(|delta| delta.pane_end < pane_end);
+        if self
+            .deltas
+            .get(self.current)
+            .is_none_or(|delta| delta.pane_end != pane_end)
+        {
+            let mut delta = self.spare_deltas.pop().unwrap_or_else(|| Delta {
+                pane_end,
+                parts: (0..self.owners)
+                    .map(|_| Part {
+                        block: None,
+                        index: Probe::new(),
+                    })
+                    .collect(),
+            });
+            delta.pane_end = pane_end;
+            self.newest = self.newest.max(pane_end);
+            self.deltas.insert(self.current, delta);
+        }
+    }
+
+    /// Opens the current delta's block for `owner`.
+    #[cold]
+    #[inline(never)]
+    fn open_block(&mut self, owner: usize) {
+        let arena = self.spare_arenas.pop().unwrap_or_default();
+        let delta = &mut self.deltas[self.current];
+        // A pane behind the newest gets a few late records: no reason to make room for as many keys as the last one had.
+        let capacity = if delta.pane_end == self.newest {
+            self.entries_expected[owner]
+        } else {
+            0
+        };
+        delta.parts[owner].block = Some(Block::new_in(arena, delta.pane_end, capacity));
+    }
+}
+
+impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fold")
+            .field("spec", &self.spec)
+            .field("owners", &self.owners)
+            .field("open_deltas", &self.deltas.len())
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
