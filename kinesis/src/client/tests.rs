@@ -245,6 +245,27 @@ fn refused_connection_is_said_quickly() {
 fn drop_peer(_: &mut Peer) {}
 
 #[test]
+fn connection_cut_before_the_answer_is_repeated_for_the_control_plane_only() {
+    let server = Scripted::start(|peer| drop(peer.request()));
+    run(async {
+        let client = connect(&server).await;
+        let error = client
+            .get_records("it".into(), 1)
+            .await
+            .expect_err("no answer");
+        assert_eq!(
+            (error.kind, server.connections()),
+            (ErrorKind::Connection, 1)
+        );
+        let error = client.list_streams().await.expect_err("no answer");
+        assert_eq!(
+            (error.kind, server.connections()),
+            (ErrorKind::Connection, 4)
+        );
+    });
+}
+
+#[test]
 fn https_endpoint_is_refused_with_the_remedy() {
     run(async {
         let base = ServiceSettings {

@@ -55,21 +55,33 @@ fn core_that_is_not_there_is_refused_in_words() {
     assert_eq!(error.message, "core 100000 may not be used by this process");
 }
 
+/// The kernel's registration is paid for once a process, so each try is one of its own; the least of some, since the
+/// machine may be busy.
 #[test]
 fn first_timer_seen_by_users_is_not_late() {
-    // The throw-away timer pays for the kernel's registration; without it the first is 10 ms and more late.
-    let late = (0..3)
-        .map(|_| {
-            run_here(async {
-                let start = now();
-                sleep(Duration::from_millis(1)).await;
-                start.elapsed()
-            })
-            .expect("an executor starts here")
+    const INNER: &str = "WEIR_TEST_FIRST_TIMER";
+    const NAME: &str = "facade::tests::first_timer_seen_by_users_is_not_late";
+    if std::env::var_os(INNER).is_some() {
+        let late = run_here(async {
+            let start = now();
+            sleep(Duration::from_millis(1)).await;
+            start.elapsed()
         })
-        .min()
-        .expect("three tries");
-    assert!(late < Duration::from_millis(8), "took {late:?}");
+        .expect("an executor starts here");
+        assert!(late < Duration::from_millis(4), "took {late:?}");
+        return;
+    }
+    let in_time = (0..8).any(|_| {
+        std::process::Command::new(std::env::current_exe().expect("a test has a path"))
+            .args(["--exact", NAME])
+            .env(INNER, "1")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    });
+    assert!(
+        in_time,
+        "the first timer was late in each of eight processes"
+    );
 }
 
 #[test]
