@@ -155,8 +155,7 @@ impl Ledger {
             return Err(format!("windows sum to {sum}, expected {} times {records} records", size / slide));
         }
         let total = |field: fn(&RunCounters) -> u64| counters.iter().map(field).sum::<u64>();
-        let (folded, late, open) =
-            (total(|c| c.records_folded), total(|c| c.late), total(|c| c.open));
+        let (folded, late, open) = (total(|c| c.records_folded), total(|c| c.late), total(|c| c.open));
         if (folded, late, open) != (records, 0, 0) {
             return Err(format!("{folded} folded of {records}, {late} late, {open} open"));
         }

@@ -25,9 +25,8 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// A broken invariant panics; in a history it is a finding like any other.
 fn play(history: History) -> Result<Outcome, String> {
-    catch_unwind(AssertUnwindSafe(|| World::play(history))).unwrap_or_else(|panic| {
-        Err(format!("panicked: {}", weir_runtime::facade::panic_text(&*panic)))
-    })
+    catch_unwind(AssertUnwindSafe(|| World::play(history)))
+        .unwrap_or_else(|panic| Err(format!("panicked: {}", weir_runtime::facade::panic_text(&*panic))))
 }
 
 #[test]

@@ -64,12 +64,7 @@ impl Reader {
 }
 
 /// The model's answer as the client would give it.
-pub fn answer_of(
-    answer: GetRecordsAnswer<'_>,
-    shard: &str,
-    timing: Timing,
-    mut builder: RecordBatchBuilder,
-) -> Answer {
+pub fn answer_of(answer: GetRecordsAnswer<'_>, shard: &str, timing: Timing, mut builder: RecordBatchBuilder) -> Answer {
     for record in answer.records {
         builder
             .push(record.partition_key, record.data, &record.sequence.to_string(), record.arrival_ms)

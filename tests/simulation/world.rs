@@ -11,14 +11,12 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_kinesis::record::RecordBatchBuilder;
-use weir_kinesis::local::model::{
-    CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry,
-};
+use weir_kinesis::local::model::{CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry};
 use weir_kinesis::protocol::polling::{Action, Input, IteratorFrom, Polling, PollingSettings};
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::{ServiceClock, Timing};
 use weir_kinesis::protocol::{ErrorKind, Moment};
+use weir_kinesis::record::RecordBatchBuilder;
 use weir_runtime::exchange::{Message, Return};
 use weir_runtime::memory::MemoryBudget;
 use weir_runtime::pipeline::{PipelineFn, RunCounters, SourceStart};
@@ -48,8 +46,16 @@ pub enum Event {
     Turn(usize),
     Wake(usize),
     /// A request reaches the service.
-    Serve { reader: usize, action: Action, sent: Moment },
-    Answer { reader: usize, input: Box<Input>, timing: Option<Timing> },
+    Serve {
+        reader: usize,
+        action: Action,
+        sent: Moment,
+    },
+    Answer {
+        reader: usize,
+        input: Box<Input>,
+        timing: Option<Timing>,
+    },
     Barrier(u64),
     Stop,
 }
@@ -304,8 +310,7 @@ impl World {
             memory: MemoryBudget::of(1 << 30),
         };
         let mut run = Run::build(&*self.function, settings).expect("the pipeline is sound");
-        let mine: Vec<ShardListing> =
-            self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
+        let mine: Vec<ShardListing> = self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
         let mut begun = Vec::new();
         for shard in mine {
             let position: ReadFrom = shard.position.0.parse().expect("made by the same type");
