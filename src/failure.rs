@@ -26,7 +26,9 @@ pub(crate) struct Failure {
 impl Failure {
     /// `message` is lower case without a full stop; it says what was got and what was expected.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), remedy: None }
+        // The words of others may go over several lines; ours are one sentence.
+        let message = message.into().split_whitespace().collect::<Vec<_>>().join(" ");
+        Failure { exit, message, remedy: None }
     }
 
     /// Wrong settings or a wrong job file.
@@ -75,6 +77,6 @@ mod tests {
         assert_eq!(bare.to_string(), "core 9 may not be used");
         let full = bare.with_remedy("use one of 0, 1");
         assert_eq!(full.to_string(), "core 9 may not be used; use one of 0, 1");
-        assert_eq!(Failure::new(Exit::Job, "x").with_remedy("").to_string(), "x");
+        assert_eq!(Failure::new(Exit::Job, "x\n  y").with_remedy("").to_string(), "x y");
     }
 }

@@ -45,7 +45,6 @@ fn overrides() -> &'static Overrides {
 /// A stream to be read; its items are [`Record`]s.
 ///
 /// Each shard is read by one worker, from its oldest record unless [`KinesisSource::start_at`] says otherwise.
-#[must_use]
 pub fn source(stream: &str) -> KinesisSource {
     KinesisSource(weir_kinesis::source(stream))
 }
@@ -53,7 +52,6 @@ pub fn source(stream: &str) -> KinesisSource {
 /// A stream to be written; its items are pairs of partition key and data.
 ///
 /// Records of one key that one worker writes arrive in the order written, and none waits longer than the linger.
-#[must_use]
 pub fn sink(stream: &str) -> KinesisSink {
     KinesisSink(weir_kinesis::sink(stream))
 }

@@ -4,6 +4,8 @@
 //! [`prelude`] and [`node`]; `examples/tutorial.rs` is a whole program. The rooms below this one are `weir_window`
 //! (event time and windows), `weir_runtime` (cores and pipelines) and `weir_kinesis` (the service).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "Weir runs on Linux only: its executor needs io_uring. Build it on Linux 5.8 or later, in a virtual machine or a \

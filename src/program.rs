@@ -24,7 +24,6 @@ use crate::{cli, failure::Failure, text::nearest::nearest};
 ///     weir::node().pipeline("count", count).main()
 /// }
 /// ```
-#[must_use]
 pub fn node() -> Program {
     Program { pipelines: Pipelines::default() }
 }

@@ -88,11 +88,7 @@ pub trait SourceReader<T> {
     ///
     /// `Ok` means that the shard will yield nothing more. An error fails the job; passing troubles are retried inside
     /// and told by [`ShardInput::Trouble`].
-    fn read(
-        &self,
-        shard: ShardListing,
-        inlet: Inlet<T>,
-    ) -> LocalFuture<'static, Result<(), JobError>>;
+    fn read(&self, shard: ShardListing, inlet: Inlet<T>) -> LocalFuture<'static, Result<(), JobError>>;
 }
 
 /// What a reader says of its shard, in the order in which it holds.

@@ -24,7 +24,7 @@ use weir_window::{TimeSpan, counting, millis, secs};
 use super::{
     cores::CoresArgs,
     jobs::{self, Event},
-    output::Output,
+    output::{Output, say},
     signals, stream,
 };
 use crate::{
@@ -99,7 +99,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let publisher = submit(PUBLISHER, job::pipeline(publisher(args.rate)))?;
     wait(&events, args.duration)?;
     if args.output == Output::Text {
-        println!("Draining: the last windows come {} after their end", duration::show_millis(LAG.as_millis()));
+        say(format_args!("Draining: the last windows come {} after their end", duration::show_millis(LAG.as_millis())));
     }
     publisher.drain();
     let written = ended(&events, PUBLISHER)?;
@@ -144,28 +144,34 @@ fn introduce(args: &DemoArgs, endpoint: &LocalThread, node: &Node, monitor: &Job
     let start = monitor.start();
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (shards, workers, owners) = (start.shards.len(), node.cores().count(), start.owners.len());
-    println!("A local Kinesis at {}, with the stream {STREAM} of {shards} shard{}", endpoint.url(), plural(shards));
-    println!(
+    say(format_args!(
+        "A local Kinesis at {}, with the stream {STREAM} of {shards} shard{}",
+        endpoint.url(),
+        plural(shards)
+    ));
+    say(format_args!(
         "A node of {workers} worker{}, pinned to core{} {}, with two jobs on it:",
         plural(workers),
         plural(workers),
         node.cores()
-    );
-    println!("  {}: {} items per second, each 1 to 9 tweets", NAMES[PUBLISHER], args.rate);
-    println!(
+    ));
+    say(format_args!("  {}: {} items per second, each 1 to 9 tweets", NAMES[PUBLISHER], args.rate));
+    say(format_args!(
         "  {}: windows of {} every {}, {owners} owner{}, results {} after a window's end",
         NAMES[MONITOR],
         duration::show_millis(SIZE.as_millis()),
         duration::show_millis(SLIDE.as_millis()),
         plural(owners),
         duration::show_millis(LAG.as_millis())
-    );
-    println!("To look into the stream, in another terminal:");
-    println!("  {}", endpoint::exports(endpoint));
-    println!("  weir stream get {STREAM}");
+    ));
+    say(format_args!("To look into the stream, in another terminal:"));
+    say(format_args!("  {}", endpoint::exports(endpoint)));
+    say(format_args!("  weir stream get {STREAM}"));
     match args.duration {
-        Some(_) => println!("Ctrl-C ends it early, and in order; a second one at once"),
-        None => println!("Ctrl-C ends it in order, a second one at once; next try --for 10s, --rate 1000, --cores 1"),
+        Some(_) => say(format_args!("Ctrl-C ends it early, and in order; a second one at once")),
+        None => say(format_args!(
+            "Ctrl-C ends it in order, a second one at once; next try --for 10s, --rate 1000, --cores 1"
+        )),
     }
 }
 
@@ -268,11 +274,11 @@ impl Summary {
 
     fn say(&self, output: Output) {
         if output == Output::Json {
-            println!("{}", serde_json::to_string(self).expect("numbers are JSON"));
+            say(serde_json::to_string(self).expect("numbers are JSON"));
             return;
         }
         let shown = |number: u64| grouped(number, 0);
-        println!(
+        say(format_args!(
             "Published {}, counted {} in {} windows; open {}, late {}, lost {}",
             shown(self.published),
             shown(self.counted),
@@ -280,17 +286,17 @@ impl Summary {
             shown(self.open),
             shown(self.late),
             shown(self.lost)
-        );
+        ));
         for core in &self.cores {
-            println!(
+            say(format_args!(
                 "  core {}: {} records folded, {} blocks combined",
                 core.core,
                 shown(core.records_folded),
                 shown(core.blocks_combined)
-            );
+            ));
         }
         if self.repeated > 0 {
-            println!("  {} tweets were sent again because no answer came", shown(self.repeated));
+            say(format_args!("  {} tweets were sent again because no answer came", shown(self.repeated)));
         }
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{signals, stream};
+use super::{output::say, signals, stream};
 use crate::{
     endpoint,
     failure::{Exit, Failure},
@@ -25,7 +25,7 @@ pub(super) struct LocalArgs {
 pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
     let interrupted = signals::interrupt()?;
     let endpoint = endpoint::start(&args.listen, &args.stream)?;
-    println!("listening on {}", endpoint.url());
+    say(format_args!("listening on {}", endpoint.url()));
     eprintln!("to use it from another terminal: {}", endpoint::exports(&endpoint));
     // A closed channel means that the listening thread is gone: nothing is left to wait for.
     let _ = interrupted.recv();

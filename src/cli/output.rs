@@ -1,6 +1,6 @@
 //! What the commands print: text for people or one JSON object for programs; the log beside it.
 
-use std::fmt;
+use std::{fmt, io::Write as _};
 
 use clap::ValueEnum;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -22,13 +22,29 @@ pub(super) enum Output {
 /// What the sink `logger` logs under: the one thing in the log that is a result.
 const LOGGER_TARGET: &str = "weir::logger";
 
+/// Below warnings of our own: the SDK warns of each credential provider that has none, with all that it knows.
+const FILTER: &str = "warn,aws_config=error,aws_runtime=error,aws_smithy_runtime=error";
+
+/// Prints a line on standard output. A reader that has gone, as `head` does, ends the process quietly.
+pub(super) fn say(line: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Starts the log: the lines of `logger` sinks go to standard output as they are; warnings of the program itself, or
 /// what the variable `WEIR_LOG` asks for (`info`, `weir_kinesis=debug`), go to standard error.
 pub(super) fn start_log() {
-    let asked = std::env::var("WEIR_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let asked = std::env::var("WEIR_LOG").unwrap_or_else(|_| FILTER.to_owned());
     let filter = EnvFilter::builder().parse_lossy(format!("{asked},{LOGGER_TARGET}=info"));
     // Fails only when the program that embeds us has a log of its own, and then that one is used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(ByTarget).event_format(Line).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(ByTarget)
+        .event_format(Line)
+        .try_init();
 }
 
 /// Chooses the stream by the event's target.

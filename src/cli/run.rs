@@ -18,7 +18,7 @@ use weir_runtime::{
 use super::{
     cores::CoresArgs,
     jobs::{self, Event},
-    output::Output,
+    output::{Output, say},
     service::ServiceArgs,
     signals,
 };
@@ -220,7 +220,7 @@ struct JobSummary {
 impl Summary {
     fn say(&self, output: Output) {
         match output {
-            Output::Json => println!("{}", serde_json::to_string(self).expect("numbers and texts are JSON")),
+            Output::Json => say(serde_json::to_string(self).expect("numbers and texts are JSON")),
             Output::Text => {
                 for job in &self.jobs {
                     eprintln!(

@@ -10,7 +10,10 @@ use weir_kinesis::{
 };
 use weir_runtime::facade;
 
-use super::{output::Output, service::ServiceArgs};
+use super::{
+    output::{Output, say},
+    service::ServiceArgs,
+};
 use crate::{
     failure::{Exit, Failure},
     job::{self, StartAt},
@@ -139,7 +142,7 @@ async fn create(client: &Client, args: &CreateArgs) -> Result<(), Failure> {
     loop {
         let summary = client.describe(&args.name).await.map_err(failure)?;
         if summary.status == "ACTIVE" {
-            println!("created {} with {} shard(s)", summary.name, summary.open_shards);
+            say(format_args!("created {} with {} shard(s)", summary.name, summary.open_shards));
             return Ok(());
         }
         if facade::now() > patience {
@@ -175,17 +178,17 @@ async fn describe(client: &Client, args: &DescribeArgs) -> Result<(), Failure> {
             created_ms: summary.created_ms,
             shards: shards.iter().map(|shard| shard.id.as_str()).collect(),
         };
-        println!("{}", serde_json::to_string(&shown).expect("texts and numbers are JSON"));
+        say(serde_json::to_string(&shown).expect("texts and numbers are JSON"));
         return Ok(());
     }
-    println!("{} is {}, {}", summary.name, summary.status, summary.arn);
-    println!("created {}", local_time::show_local(summary.created_ms));
-    println!("keeps records for {} h, {} open shard(s):", summary.retention_hours, summary.open_shards);
+    say(format_args!("{} is {}, {}", summary.name, summary.status, summary.arn));
+    say(format_args!("created {}", local_time::show_local(summary.created_ms)));
+    say(format_args!("keeps records for {} h, {} open shard(s):", summary.retention_hours, summary.open_shards));
     for shard in shards {
         let state = if shard.last_sequence.is_some() { "closed" } else { "open" };
         let parents: Vec<_> = shard.parent.iter().chain(&shard.adjacent_parent).map(String::as_str).collect();
         let from = if parents.is_empty() { String::new() } else { format!(", from {}", parents.join(" and ")) };
-        println!("  {} {state}, hash keys {} to {}{from}", shard.id, shard.first_hash, shard.last_hash);
+        say(format_args!("  {} {state}, hash keys {} to {}{from}", shard.id, shard.first_hash, shard.last_hash));
     }
     Ok(())
 }
@@ -193,7 +196,7 @@ async fn describe(client: &Client, args: &DescribeArgs) -> Result<(), Failure> {
 async fn put(client: &Client, args: &PutArgs) -> Result<(), Failure> {
     if let Some(data) = &args.data {
         let placed = put_all(client, &args.name, vec![entry(args, data.clone())]).await?;
-        println!("{placed}");
+        say(format_args!("{placed}"));
         return Ok(());
     }
     let mut entries = Vec::new();
@@ -209,7 +212,7 @@ async fn put(client: &Client, args: &PutArgs) -> Result<(), Failure> {
     if !entries.is_empty() {
         let _ = put_all(client, &args.name, entries).await?;
     }
-    println!("put {count} record(s)");
+    say(format_args!("put {count} record(s)"));
     Ok(())
 }
 
@@ -287,9 +290,9 @@ fn print(shard: &str, answer: &GetRecordsAnswer, output: Output) -> u64 {
         match output {
             Output::Json => {
                 let shown = Shown { shard, sequence: batch.sequence(index), arrival, key, data: &data };
-                println!("{}", serde_json::to_string(&shown).expect("texts and numbers are JSON"));
+                say(serde_json::to_string(&shown).expect("texts and numbers are JSON"));
             }
-            Output::Text => println!("{} {shard} {key} {data}", local_time::show_local(arrival)),
+            Output::Text => say(format_args!("{} {shard} {key} {data}", local_time::show_local(arrival))),
         }
     }
     u64::try_from(batch.len()).expect("a page is small")

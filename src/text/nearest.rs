@@ -23,9 +23,7 @@ fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let width = to.len() + 1;
     let mut rows = vec![0; (from.len() + 1) * width];
-    for column in 0..width {
-        rows[column] = column;
-    }
+    rows[..width].iter_mut().enumerate().for_each(|(column, edits)| *edits = column);
     for row in 1..=from.len() {
         rows[row * width] = row;
         for column in 1..width {

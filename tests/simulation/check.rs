@@ -46,10 +46,7 @@ impl Ledger {
     pub fn start_at(&mut self, start_ms: i64) {
         self.start_ms = Some(start_ms);
         for (shard, puts) in &self.shards {
-            let first = puts
-                .iter()
-                .position(|put| put.arrival_ms >= start_ms)
-                .unwrap_or(puts.len());
+            let first = puts.iter().position(|put| put.arrival_ms >= start_ms).unwrap_or(puts.len());
             let _ = self.next.insert(shard.clone(), first);
         }
     }
@@ -59,11 +56,7 @@ impl Ledger {
     }
 
     pub fn on_put(&mut self, shard: &str, sequence: String, arrival_ms: i64, key: String) {
-        self.shards.entry(shard.to_owned()).or_default().push(Put {
-            sequence,
-            arrival_ms,
-            key,
-        });
+        self.shards.entry(shard.to_owned()).or_default().push(Put { sequence, arrival_ms, key });
     }
 
     /// Every record of a shard is folded once, in order, none left out.
@@ -75,18 +68,10 @@ impl Ledger {
                 return Err(format!("{shard}: folded {sequence}, which was never put"));
             };
             if expected.sequence != sequence {
-                return Err(format!(
-                    "{shard}: folded {sequence}, expected {}",
-                    expected.sequence
-                ));
+                return Err(format!("{shard}: folded {sequence}, expected {}", expected.sequence));
             }
-            if self
-                .stop_ms
-                .is_some_and(|stop_ms| expected.arrival_ms > stop_ms)
-            {
-                return Err(format!(
-                    "{shard}: folded {sequence}, stamped after the stop"
-                ));
+            if self.stop_ms.is_some_and(|stop_ms| expected.arrival_ms > stop_ms) {
+                return Err(format!("{shard}: folded {sequence}, stamped after the stop"));
             }
             *next += 1;
         }
@@ -107,23 +92,15 @@ impl Ledger {
             };
             if watermark_ms > to_come.saturating_sub(self.history.lag_ms) {
                 let lag_ms = self.history.lag_ms;
-                return Err(format!(
-                    "W {watermark_ms}, but {shard} still brings {to_come}, lag {lag_ms} ms"
-                ));
+                return Err(format!("W {watermark_ms}, but {shard} still brings {to_come}, lag {lag_ms} ms"));
             }
         }
         Ok(())
     }
 
     fn wanted(&self) -> impl Iterator<Item = &Put> {
-        let (start, stop) = (
-            self.start_ms.unwrap_or(i64::MIN),
-            self.stop_ms.unwrap_or(i64::MAX),
-        );
-        self.shards
-            .values()
-            .flatten()
-            .filter(move |put| (start..=stop).contains(&put.arrival_ms))
+        let (start, stop) = (self.start_ms.unwrap_or(i64::MIN), self.stop_ms.unwrap_or(i64::MAX));
+        self.shards.values().flatten().filter(move |put| (start..=stop).contains(&put.arrival_ms))
     }
 
     /// Records that windows had to count.
@@ -138,11 +115,7 @@ impl Ledger {
         for put in self.wanted() {
             let mut end = put.arrival_ms.div_euclid(slide) * slide + slide;
             while end - size <= put.arrival_ms {
-                let key = if self.history.keyed {
-                    put.key.clone()
-                } else {
-                    String::new()
-                };
+                let key = if self.history.keyed { put.key.clone() } else { String::new() };
                 *windows.entry((end, key)).or_default() += 1;
                 end += slide;
             }
@@ -154,68 +127,37 @@ impl Ledger {
         let mut emitted = BTreeMap::new();
         let mut last_end = BTreeMap::new();
         for row in rows {
-            if emitted
-                .insert((row.end_ms, row.key.clone()), row.value)
-                .is_some()
-            {
+            if emitted.insert((row.end_ms, row.key.clone()), row.value).is_some() {
                 return Err(format!("emitted twice: {row:?}"));
             }
             if row.start_ms != row.end_ms - self.history.size_ms {
                 return Err(format!("wrong start: {row:?}"));
             }
-            if row.partial
-                != self
-                    .start_ms
-                    .is_some_and(|start_ms| row.start_ms < start_ms)
-            {
-                return Err(format!(
-                    "wrongly partial or whole, started at {:?}: {row:?}",
-                    self.start_ms
-                ));
+            if row.partial != self.start_ms.is_some_and(|start_ms| row.start_ms < start_ms) {
+                return Err(format!("wrongly partial or whole, started at {:?}: {row:?}", self.start_ms));
             }
             if let Some(before) = last_end.insert(row.worker, row.end_ms)
                 && before > row.end_ms
             {
-                return Err(format!(
-                    "worker {} emitted {} after {before}",
-                    row.worker, row.end_ms
-                ));
+                return Err(format!("worker {} emitted {} after {before}", row.worker, row.end_ms));
             }
         }
         let expected = self.recount();
         if emitted != expected {
-            let missing = expected
-                .iter()
-                .find(|(key, value)| emitted.get(*key) != Some(*value));
-            let extra = emitted
-                .iter()
-                .find(|(key, value)| expected.get(*key) != Some(*value));
-            return Err(format!(
-                "rows differ from the recount; expected {missing:?}, emitted {extra:?}"
-            ));
+            let missing = expected.iter().find(|(key, value)| emitted.get(*key) != Some(*value));
+            let extra = emitted.iter().find(|(key, value)| expected.get(*key) != Some(*value));
+            return Err(format!("rows differ from the recount; expected {missing:?}, emitted {extra:?}"));
         }
         let records = self.counted();
         let sum: u64 = rows.iter().map(|row| row.value).sum();
-        let (size, slide) = (
-            self.history.size_ms.unsigned_abs(),
-            self.history.slide_ms.unsigned_abs(),
-        );
+        let (size, slide) = (self.history.size_ms.unsigned_abs(), self.history.slide_ms.unsigned_abs());
         if size % slide == 0 && sum != size / slide * records {
-            return Err(format!(
-                "windows sum to {sum}, expected {} times {records} records",
-                size / slide
-            ));
+            return Err(format!("windows sum to {sum}, expected {} times {records} records", size / slide));
         }
         let total = |field: fn(&RunCounters) -> u64| counters.iter().map(field).sum::<u64>();
-        let (folded, late, open) = (
-            total(|c| c.records_folded),
-            total(|c| c.late),
-            total(|c| c.open),
-        );
+        let (folded, late, open) = (total(|c| c.records_folded), total(|c| c.late), total(|c| c.open));
         if (folded, late, open) != (records, 0, 0) {
-            return Err(format!(
-                "{folded} folded of {records}, {late} late, {open} open"
-            ));
+            return Err(format!("{folded} folded of {records}, {late} late, {open} open"));
         }
         Ok(())
     }

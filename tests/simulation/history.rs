@@ -51,18 +51,8 @@ fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
 impl History {
     pub fn of(seed: u64) -> History {
         let rng = &mut fastrand::Rng::with_seed(seed);
-        let (size_ms, slide_ms) = pick(
-            rng,
-            &[
-                (1_000, 500),
-                (1_000, 500),
-                (500, 500),
-                (1_000, 100),
-                (700, 300),
-                (2_000, 250),
-                (90, 60),
-            ],
-        );
+        let (size_ms, slide_ms) =
+            pick(rng, &[(1_000, 500), (1_000, 500), (500, 500), (1_000, 100), (700, 300), (2_000, 250), (90, 60)]);
         let faulty = rng.bool();
         let mut per_mille = |max: u64| if faulty { rng.u64(0..=max) } else { 0 };
         let (lost_requests, lost_answers) = (per_mille(60), per_mille(60));
@@ -105,11 +95,7 @@ impl History {
             unavailable,
             sink_refuses: pick(rng, &[0, 0, 300, 700]),
             // A worker whose turns are rare and tiny would need hours of its time.
-            budget: if slow {
-                500..1_000
-            } else {
-                pick(rng, &[(10, 40), (1, 100), (4_096, 4_097)]).into_range()
-            },
+            budget: if slow { 500..1_000 } else { pick(rng, &[(10, 40), (1, 100), (4_096, 4_097)]).into_range() },
             empty_page_one_in: pick(rng, &[0, 0, 3]),
             clock_skew_ms: pick(rng, &[0, 0, -5_000, 600_000, -600_000]),
             barrier_every_ms: pick(rng, &[0, 0, 300]),

@@ -20,19 +20,13 @@ use world::{Outcome, World};
 const FOUND_WITHIN: u64 = 1_000;
 
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable)
-        .ok()
-        .map_or(default, |text| text.parse().expect("a number"))
+    std::env::var(variable).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
 /// A broken invariant panics; in a history it is a finding like any other.
 fn play(history: History) -> Result<Outcome, String> {
-    catch_unwind(AssertUnwindSafe(|| World::play(history))).unwrap_or_else(|panic| {
-        Err(format!(
-            "panicked: {}",
-            weir_runtime::facade::panic_text(&*panic)
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(|| World::play(history)))
+        .unwrap_or_else(|panic| Err(format!("panicked: {}", weir_runtime::facade::panic_text(&*panic))))
 }
 
 #[test]
@@ -46,23 +40,14 @@ fn every_history_counts_each_record_once_in_each_of_its_windows() {
                 records += outcome.records;
                 rows += outcome.rows.len();
                 cuts += outcome.cuts;
-                shared += outcome
-                    .counters
-                    .iter()
-                    .map(|counters| counters.blocks_from_others)
-                    .sum::<u64>();
+                shared += outcome.counters.iter().map(|counters| counters.blocks_from_others).sum::<u64>();
             }
             Err(error) => panic!("WEIR_SEED={seed} WEIR_HISTORIES=1: {error}\n{history:#?}"),
         }
     }
-    println!(
-        "{count} histories: {records} records, {rows} rows, {cuts} cuts, {shared} blocks between workers"
-    );
+    println!("{count} histories: {records} records, {rows} rows, {cuts} cuts, {shared} blocks between workers");
     if count >= 100 {
-        assert!(
-            records > 0 && cuts > 0 && shared > 0,
-            "histories that show nothing"
-        );
+        assert!(records > 0 && cuts > 0 && shared > 0, "histories that show nothing");
     }
 }
 
@@ -76,37 +61,26 @@ fn same_seed_gives_the_same_history() {
 
 fn is_found(bug: &str, plant: impl Fn(bool)) {
     plant(true);
-    let found =
-        (0..FOUND_WITHIN).find_map(|seed| play(History::of(seed)).err().map(|error| (seed, error)));
+    let found = (0..FOUND_WITHIN).find_map(|seed| play(History::of(seed)).err().map(|error| (seed, error)));
     plant(false);
-    let (seed, error) =
-        found.unwrap_or_else(|| panic!("{bug}: not found within {FOUND_WITHIN} histories"));
+    let (seed, error) = found.unwrap_or_else(|| panic!("{bug}: not found within {FOUND_WITHIN} histories"));
     println!("{bug}: found by seed {seed}: {error}");
-    assert!(
-        play(History::of(seed)).is_ok(),
-        "without the bug, seed {seed} holds"
-    );
+    assert!(play(History::of(seed)).is_ok(), "without the bug, seed {seed} holds");
 }
 
 #[test]
 fn dropped_hold_is_found() {
-    is_found("dropped hold", |on| {
-        window_bugs::plant(on.then_some(window_bugs::Sabotage::DropHold))
-    });
+    is_found("dropped hold", |on| window_bugs::plant(on.then_some(window_bugs::Sabotage::DropHold)));
 }
 
 #[test]
 fn watermark_sent_before_its_delta_is_found() {
     let bug = runtime_bugs::Bug::WatermarkBeforeDelta;
-    is_found("watermark before delta", |on| {
-        runtime_bugs::plant(on.then_some(bug))
-    });
+    is_found("watermark before delta", |on| runtime_bugs::plant(on.then_some(bug)));
 }
 
 #[test]
 fn latest_that_is_not_pinned_is_found() {
     let bug = protocol_bugs::Sabotage::LatestNotPinned;
-    is_found("LATEST not pinned", |on| {
-        protocol_bugs::plant(on.then_some(bug))
-    });
+    is_found("LATEST not pinned", |on| protocol_bugs::plant(on.then_some(bug)));
 }

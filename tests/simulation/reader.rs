@@ -22,22 +22,10 @@ pub struct Reader {
 
 impl Reader {
     pub fn new(worker: usize, shard: ShardName, machine: Polling, inlet: Inlet<Record>) -> Reader {
-        Reader {
-            worker,
-            shard,
-            machine,
-            inlet,
-            waiting: VecDeque::new(),
-            action: None,
-        }
+        Reader { worker, shard, machine, inlet, waiting: VecDeque::new(), action: None }
     }
 
-    pub fn on(
-        &mut self,
-        input: Input,
-        now: Moment,
-        clock: &mut ServiceClock,
-    ) -> Result<(), String> {
+    pub fn on(&mut self, input: Input, now: Moment, clock: &mut ServiceClock) -> Result<(), String> {
         let turn = self.machine.on(input, now, clock);
         for notice in turn.notices {
             match notice {
@@ -45,30 +33,17 @@ impl Reader {
                     let (batch, pages) = emission.into_parts();
                     let batch = Rc::new(batch);
                     for page in pages {
-                        let items: Vec<Record> = page
-                            .indices
-                            .iter()
-                            .map(|index| batch.record(*index))
-                            .collect();
-                        let times = items
-                            .iter()
-                            .map(|item| EventTime::from_millis(item.arrival_ms()))
-                            .collect();
+                        let items: Vec<Record> = page.indices.iter().map(|index| batch.record(*index)).collect();
+                        let times = items.iter().map(|item| EventTime::from_millis(item.arrival_ms())).collect();
                         let position = Position::default();
-                        self.waiting.push_back(ShardInput::Items {
-                            items,
-                            times,
-                            position,
-                        });
+                        self.waiting.push_back(ShardInput::Items { items, times, position });
                     }
                 }
                 Notice::Evidence { time_ms } => {
-                    self.waiting
-                        .push_back(ShardInput::Evidence(EventTime::from_millis(time_ms)));
+                    self.waiting.push_back(ShardInput::Evidence(EventTime::from_millis(time_ms)));
                 }
                 Notice::Withheld { highest_ms } => {
-                    self.waiting
-                        .push_back(ShardInput::Withheld(EventTime::from_millis(highest_ms)));
+                    self.waiting.push_back(ShardInput::Withheld(EventTime::from_millis(highest_ms)));
                 }
                 Notice::Lagging { .. } | Notice::Trouble(_) => {}
                 Notice::Gap(gap) => return Err(format!("gap in {}: {gap}", self.shard)),
@@ -92,20 +67,10 @@ impl Reader {
 }
 
 /// The model's answer as the client would give it.
-pub fn answer_of(
-    answer: GetRecordsAnswer<'_>,
-    shard: &str,
-    timing: Timing,
-    mut builder: RecordBatchBuilder,
-) -> Answer {
+pub fn answer_of(answer: GetRecordsAnswer<'_>, shard: &str, timing: Timing, mut builder: RecordBatchBuilder) -> Answer {
     for record in answer.records {
         builder
-            .push(
-                record.partition_key,
-                record.data,
-                &record.sequence.to_string(),
-                record.arrival_ms,
-            )
+            .push(record.partition_key, record.data, &record.sequence.to_string(), record.arrival_ms)
             .expect("pages are far below 4 GiB");
     }
     let mut batch = builder.finish();

@@ -11,8 +11,7 @@ use weir_runtime::error::JobError;
 use weir_runtime::pipeline::{Pipeline, PipelineFn, WindowResult};
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
-    Inlet, Listing, LocalFuture, NativeTimestamps, ShardListing, Source, SourceControl,
-    SourceReader,
+    Inlet, Listing, LocalFuture, NativeTimestamps, ShardListing, Source, SourceControl, SourceReader,
 };
 use weir_window::{TimeSpan, counting};
 
@@ -49,29 +48,14 @@ pub fn with<R>(f: impl FnOnce(&mut Shared) -> R) -> R {
 }
 
 pub fn pipeline(history: &History) -> Arc<PipelineFn> {
-    let (lag, window, keyed) = (
-        TimeSpan::from_millis(history.lag_ms),
-        history.window(),
-        history.keyed,
-    );
+    let (lag, window, keyed) = (TimeSpan::from_millis(history.lag_ms), history.window(), history.keyed);
     Arc::new(move |p: &Pipeline| {
-        let records = p
-            .read_from(Tap)
-            .native_timestamps(lag)
-            .filter(|record: &Record| {
-                with(|shared| {
-                    shared
-                        .folded
-                        .push((record.shard().to_owned(), record.sequence().to_owned()))
-                });
-                true
-            });
+        let records = p.read_from(Tap).native_timestamps(lag).filter(|record: &Record| {
+            with(|shared| shared.folded.push((record.shard().to_owned(), record.sequence().to_owned())));
+            true
+        });
         if keyed {
-            records
-                .group_by(|record| record.partition_key())
-                .window(window)
-                .aggregate(counting())
-                .write_to(Rows);
+            records.group_by(|record| record.partition_key()).window(window).aggregate(counting()).write_to(Rows);
         } else {
             records.window(window).aggregate(counting()).write_to(Rows);
         }
@@ -103,11 +87,7 @@ impl SourceControl for Tap {
 }
 
 impl SourceReader<Record> for Tap {
-    fn read(
-        &self,
-        _shard: ShardListing,
-        inlet: Inlet<Record>,
-    ) -> LocalFuture<'static, Result<(), JobError>> {
+    fn read(&self, _shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
         with(|shared| shared.inlet = Some(inlet));
         Box::pin(std::future::pending())
     }

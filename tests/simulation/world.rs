@@ -11,9 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_kinesis::local::model::{
-    CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry,
-};
+use weir_kinesis::local::model::{CreateStreamRequest, IteratorPosition, Model, ModelSettings, PutEntry};
 use weir_kinesis::protocol::polling::{Action, Input, IteratorFrom, Polling, PollingSettings};
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::{ServiceClock, Timing};
@@ -129,10 +127,7 @@ impl World {
         while let Some(Reverse(scheduled)) = world.events.pop() {
             world.now_ns = scheduled.at_ns;
             if world.now_ns / NS_PER_MS > deadline_ms.unsigned_abs() {
-                return Err(format!(
-                    "nothing settled after {deadline_ms} ms; {}",
-                    world.describe()
-                ));
+                return Err(format!("nothing settled after {deadline_ms} ms; {}", world.describe()));
             }
             world.on(scheduled.event)?;
             if world.is_settled() {
@@ -152,10 +147,7 @@ impl World {
         });
         let epoch = EPOCH_MS + history.clock_skew_ms;
         model
-            .create_stream(
-                epoch,
-                CreateStreamRequest::provisioned(STREAM, history.shards),
-            )
+            .create_stream(epoch, CreateStreamRequest::provisioned(STREAM, history.shards))
             .expect("a fresh model takes a stream");
         let function = stage::pipeline(&history);
         stage::with(|shared| {
@@ -171,11 +163,7 @@ impl World {
         rng.shuffle(&mut owners);
         owners.truncate(rng.usize(1..=count.min(4)));
         owners.sort_unstable();
-        let workers = (0..count).map(|_| Worker {
-            run: None,
-            clock: ServiceClock::new(),
-            _listener: None,
-        });
+        let workers = (0..count).map(|_| Worker { run: None, clock: ServiceClock::new(), _listener: None });
         let mut world = World {
             ledger: Ledger::new(&history),
             rng,
@@ -187,12 +175,8 @@ impl World {
             workers: workers.collect(),
             owners: owners.into(),
             readers: Vec::new(),
-            messages: (0..count)
-                .map(|_| (0..count).map(|_| VecDeque::new()).collect())
-                .collect(),
-            returns: (0..count)
-                .map(|_| (0..count).map(|_| VecDeque::new()).collect())
-                .collect(),
+            messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            returns: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
             listing: Vec::new(),
             cuts: 0,
             barriers: 0,
@@ -219,11 +203,7 @@ impl World {
 
     fn schedule(&mut self, at_ns: u64, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled {
-            at_ns,
-            order: self.order,
-            event,
-        }));
+        self.events.push(Reverse(Scheduled { at_ns, order: self.order, event }));
     }
 
     fn now(&self) -> Moment {
@@ -241,16 +221,8 @@ impl World {
             Event::Start(worker) => self.start(worker),
             Event::Turn(worker) => return self.turn(worker),
             Event::Wake(reader) => self.step_reader(reader, Input::Wake)?,
-            Event::Serve {
-                reader,
-                action,
-                sent,
-            } => self.serve(reader, &action, sent),
-            Event::Answer {
-                reader,
-                input,
-                timing,
-            } => {
+            Event::Serve { reader, action, sent } => self.serve(reader, &action, sent),
+            Event::Answer { reader, input, timing } => {
                 let worker = self.readers[reader].worker;
                 if let Some(timing) = timing {
                     self.workers[worker].clock.on_answer(timing);
@@ -277,18 +249,10 @@ impl World {
             data: bytes::Bytes::from_static(b"tweet"),
         });
         let entries = entries.collect();
-        let placed = self
-            .model
-            .put_records(now_ms, STREAM, entries)
-            .expect("small records are taken");
+        let placed = self.model.put_records(now_ms, STREAM, entries).expect("small records are taken");
         for (key, placed) in keys.into_iter().zip(placed) {
             let placed = placed.expect("the model has no limits yet");
-            self.ledger.on_put(
-                &placed.shard.to_string(),
-                placed.sequence.to_string(),
-                now_ms,
-                key,
-            );
+            self.ledger.on_put(&placed.shard.to_string(), placed.sequence.to_string(), now_ms, key);
         }
         let next_us = self.draw(&self.history.put_every_us.clone());
         self.schedule(self.now_ns + next_us * 1_000, Event::Put);
@@ -333,11 +297,7 @@ impl World {
             counters: Rc::new(SinkCounters::default()),
         };
         let start = SourceStart {
-            holds: self
-                .listing
-                .iter()
-                .map(|shard| (shard.name.clone(), EventTime::MIN))
-                .collect(),
+            holds: self.listing.iter().map(|shard| (shard.name.clone(), EventTime::MIN)).collect(),
             started_at: self.ledger.start_ms().map(EventTime::from_millis),
         };
         let settings = RunSettings {
@@ -350,23 +310,13 @@ impl World {
             memory: MemoryBudget::of(1 << 30),
         };
         let mut run = Run::build(&*self.function, settings).expect("the pipeline is sound");
-        let mine: Vec<ShardListing> = self
-            .listing
-            .iter()
-            .skip(worker)
-            .step_by(self.history.workers)
-            .cloned()
-            .collect();
+        let mine: Vec<ShardListing> = self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
         let mut begun = Vec::new();
         for shard in mine {
             let position: ReadFrom = shard.position.0.parse().expect("made by the same type");
             let name = shard.name.clone();
             // The future is the real driver's; here the world reads.
-            drop(run.attach(Attachment {
-                source: 0,
-                shard,
-                at: EventTime::MIN,
-            }));
+            drop(run.attach(Attachment { source: 0, shard, at: EventTime::MIN }));
             let inlet = stage::with(|shared| shared.inlet.take()).expect("attached just now");
             let settings = PollingSettings {
                 margin_ms: self.history.margin_ms,
@@ -394,10 +344,7 @@ impl World {
 
     /// What a driver does in one turn of its loop.
     fn turn(&mut self, worker: usize) -> Result<(), String> {
-        let run = self.workers[worker]
-            .run
-            .as_mut()
-            .expect("turns begin with the start");
+        let run = self.workers[worker].run.as_mut().expect("turns begin with the start");
         for from in 0..self.history.workers {
             while run.accepts(from) {
                 let Some(message) = self.messages[from][worker].pop_front() else {
@@ -419,10 +366,7 @@ impl World {
             let _ = run.return_to(to, |back| offer(queue, capacity, back));
         }
         self.cuts += run.take_cuts().len() as u64;
-        assert!(
-            run.take_drained().is_empty(),
-            "no shard ends in these histories"
-        );
+        assert!(run.take_drained().is_empty(), "no shard ends in these histories");
         let watermarks: Vec<EventTime> = run.watermarks().collect();
         let now_ms = self.service_ms();
         stage::with(|shared| self.ledger.on_folded(&mut shared.folded))?;
@@ -465,14 +409,7 @@ impl World {
                 if self.rng.u64(..1_000) < self.history.lost_requests {
                     self.fail(reader, ErrorKind::Timeout, CALL_TIMEOUT_NS);
                 } else {
-                    self.schedule(
-                        self.now_ns + delay_ns,
-                        Event::Serve {
-                            reader,
-                            action,
-                            sent,
-                        },
-                    );
+                    self.schedule(self.now_ns + delay_ns, Event::Serve { reader, action, sent });
                 }
             }
         }
@@ -480,29 +417,15 @@ impl World {
     }
 
     fn fail(&mut self, reader: usize, kind: ErrorKind, after_ns: u64) {
-        let input = Box::new(Input::Failed {
-            kind,
-            message: "planned".to_owned(),
-        });
-        self.schedule(
-            self.now_ns + after_ns,
-            Event::Answer {
-                reader,
-                input,
-                timing: None,
-            },
-        );
+        let input = Box::new(Input::Failed { kind, message: "planned".to_owned() });
+        self.schedule(self.now_ns + after_ns, Event::Answer { reader, input, timing: None });
     }
 
     /// The service takes a request and answers it, unless the answer is lost.
     fn serve(&mut self, reader: usize, action: &Action, sent: Moment) {
         let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;
         let fate = self.rng.u64(..1_000);
-        let bounds = [
-            self.history.lost_answers,
-            self.history.throttled,
-            self.history.unavailable,
-        ];
+        let bounds = [self.history.lost_answers, self.history.throttled, self.history.unavailable];
         if fate < bounds[0] {
             return self.fail(reader, ErrorKind::Timeout, CALL_TIMEOUT_NS);
         } else if fate < bounds[0] + bounds[1] {
@@ -523,22 +446,14 @@ impl World {
                     IteratorFrom::TrimHorizon => IteratorPosition::TrimHorizon,
                     IteratorFrom::Latest => IteratorPosition::Latest,
                     IteratorFrom::AtTimestamp(ms) => IteratorPosition::AtTimestamp(*ms),
-                    IteratorFrom::After(sequence) => {
-                        IteratorPosition::AfterSequence(sequence.as_str())
-                    }
+                    IteratorFrom::After(sequence) => IteratorPosition::AfterSequence(sequence.as_str()),
                 };
-                let iterator = self
-                    .model
-                    .get_shard_iterator(now_ms, STREAM, &shard, position);
+                let iterator = self.model.get_shard_iterator(now_ms, STREAM, &shard, position);
                 iterator.map(Input::Iterator)
             }
             Action::FetchRecords { iterator, limit } => {
-                let answer = self
-                    .model
-                    .get_records(now_ms, iterator, Some(i64::from(*limit)));
-                answer.map(|answer| {
-                    Input::Records(answer_of(answer, &shard, timing, RecordBatchBuilder::new()))
-                })
+                let answer = self.model.get_records(now_ms, iterator, Some(i64::from(*limit)));
+                answer.map(|answer| Input::Records(answer_of(answer, &shard, timing, RecordBatchBuilder::new())))
             }
             other => unreachable!("not a call of these histories: {other:?}"),
         };
@@ -547,14 +462,7 @@ impl World {
             message: format!("{}: {}", error.code.name(), error.message),
         });
         let (input, timing) = (Box::new(input), Some(timing));
-        self.schedule(
-            self.now_ns + delay_ns,
-            Event::Answer {
-                reader,
-                input,
-                timing,
-            },
-        );
+        self.schedule(self.now_ns + delay_ns, Event::Answer { reader, input, timing });
     }
 
     /// The next barrier begins once the last one's cut is complete at every owner.
@@ -564,11 +472,7 @@ impl World {
         let mut next = checkpoint;
         if started && complete {
             for worker in &mut self.workers {
-                let _ = worker
-                    .run
-                    .as_mut()
-                    .expect("all have started")
-                    .barrier(checkpoint);
+                let _ = worker.run.as_mut().expect("all have started").barrier(checkpoint);
             }
             self.barriers += 1;
             next += 1;
@@ -585,35 +489,22 @@ impl World {
                 run.stop(Stop::Drain(Some(EventTime::from_millis(stop_ms))));
             }
         }
-        self.readers
-            .iter_mut()
-            .for_each(|reader| reader.machine.stop_at(stop_ms));
+        self.readers.iter_mut().for_each(|reader| reader.machine.stop_at(stop_ms));
     }
 
     fn is_settled(&mut self) -> bool {
         self.ledger.stop_ms().is_some()
-            && self
-                .workers
-                .iter_mut()
-                .all(|worker| worker.run.as_mut().is_some_and(Run::is_settled))
+            && self.workers.iter_mut().all(|worker| worker.run.as_mut().is_some_and(Run::is_settled))
     }
 
     fn finish(mut self) -> Result<Outcome, String> {
         let rows = stage::with(|shared| std::mem::take(&mut shared.rows));
-        let counters: Vec<RunCounters> = self
-            .workers
-            .iter()
-            .map(|worker| worker.run.as_ref().expect("settled").counters())
-            .collect();
+        let counters: Vec<RunCounters> =
+            self.workers.iter().map(|worker| worker.run.as_ref().expect("settled").counters()).collect();
         self.ledger.check_end(&rows, &counters)?;
         let records = self.ledger.counted();
         self.workers.clear();
-        Ok(Outcome {
-            rows,
-            records,
-            counters,
-            cuts: self.cuts,
-        })
+        Ok(Outcome { rows, records, counters, cuts: self.cuts })
     }
 
     fn describe(&self) -> String {
@@ -622,11 +513,7 @@ impl World {
             None => "not started".to_owned(),
         });
         let holders: Vec<String> = holders.collect();
-        format!(
-            "holders by worker: {}; {}",
-            holders.join(" "),
-            self.ledger.describe()
-        )
+        format!("holders by worker: {}; {}", holders.join(" "), self.ledger.describe())
     }
 }
 

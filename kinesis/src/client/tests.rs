@@ -249,19 +249,10 @@ fn connection_cut_before_the_answer_is_repeated_for_the_control_plane_only() {
     let server = Scripted::start(|peer| drop(peer.request()));
     run(async {
         let client = connect(&server).await;
-        let error = client
-            .get_records("it".into(), 1)
-            .await
-            .expect_err("no answer");
-        assert_eq!(
-            (error.kind, server.connections()),
-            (ErrorKind::Connection, 1)
-        );
+        let error = client.get_records("it".into(), 1).await.expect_err("no answer");
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 1));
         let error = client.list_streams().await.expect_err("no answer");
-        assert_eq!(
-            (error.kind, server.connections()),
-            (ErrorKind::Connection, 4)
-        );
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 4));
     });
 }
 
