@@ -13,9 +13,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use foldhash::fast::FixedState;
 use weir_bench::{Counts, Event, agree, events, is_smoke};
-use weir_window::{
-    Arena, Budget, EventTime, Fold, HashSeed, Owner, OwnerPoll, Rows, WindowSpec, counting, millis,
-};
+use weir_window::{Arena, Budget, EventTime, Fold, HashSeed, Owner, OwnerPoll, Rows, WindowSpec, counting, millis};
 
 const PANE_MS: i64 = 100;
 const PANES: usize = 4;
@@ -29,24 +27,14 @@ fn spec() -> WindowSpec {
 fn weir(fold: &mut Fold<u64, u64>, events: &[Event], base: i64, home: &mut Vec<Arena>) {
     let count = counting();
     for event in events {
-        fold.accumulate(
-            &count,
-            EventTime::from_millis(base + event.time),
-            &event.key,
-            event,
-        );
+        fold.accumulate(&count, EventTime::from_millis(base + event.time), &event.key, event);
     }
     fold.hand_over_all(&mut |_, block| home.push(black_box(block).into_arena()));
     home.drain(..).for_each(|arena| fold.take_home(arena));
 }
 
 /// Runs `add(key)` for each event and `close(end)` after each pane, with cached bounds like the fold's.
-fn panes<S>(
-    events: &[Event],
-    state: &mut S,
-    add: impl Fn(&mut S, u64),
-    mut close: impl FnMut(&mut S, i64),
-) {
+fn panes<S>(events: &[Event], state: &mut S, add: impl Fn(&mut S, u64), mut close: impl FnMut(&mut S, i64)) {
     let mut end = PANE_MS;
     for event in events {
         while event.time >= end {
@@ -70,9 +58,7 @@ fn reference(events: &[Event], keys: u64) -> Counts {
         &mut array,
         |array, key| array[as_array(key)] += 1,
         |array, end| {
-            let present = (0..keys)
-                .zip(array.iter_mut())
-                .filter(|(_, count)| **count > 0);
+            let present = (0..keys).zip(array.iter_mut()).filter(|(_, count)| **count > 0);
             counts.extend(present.map(|(key, count)| ((end, key), std::mem::take(count))));
         },
     );
@@ -84,19 +70,12 @@ fn through_owner(events: &[Event]) -> Counts {
     let mut fold = Fold::new(spec(), SEED, 1);
     let mut owner = Owner::<u64, u64>::new(spec(), SEED, None);
     events.iter().for_each(|event| {
-        fold.accumulate(
-            &counting(),
-            EventTime::from_millis(event.time),
-            &event.key,
-            event,
-        );
+        fold.accumulate(&counting(), EventTime::from_millis(event.time), &event.key, event);
     });
     fold.hand_over_all(&mut |_, block| drop(owner.combine::<Event, _>(&counting(), block)));
     owner.advance(EventTime::MAX);
     let (mut rows, mut counts) = (Rows::new(), Counts::new());
-    while owner.poll::<Event, _>(&counting(), &mut Budget::of(usize::MAX), &mut rows)
-        == OwnerPoll::Emitted
-    {
+    while owner.poll::<Event, _>(&counting(), &mut Budget::of(usize::MAX), &mut rows) == OwnerPoll::Emitted {
         let end = rows.end.as_millis();
         counts.extend(rows.drain().map(|(key, count)| ((end, key), count)));
     }
@@ -105,23 +84,13 @@ fn through_owner(events: &[Event]) -> Counts {
 
 fn fold(c: &mut Criterion) {
     let smoke = is_smoke();
-    for keys in if smoke {
-        vec![10]
-    } else {
-        vec![1, 10, 10_000, 1_000_000]
-    } {
+    for keys in if smoke { vec![10] } else { vec![1, 10, 10_000, 1_000_000] } {
         let count = if smoke { 1_000 } else { 4_000_000 };
         let events = events(count, PANES, PANE_MS, keys);
-        agree(
-            &format!("fold/{keys} keys"),
-            &through_owner(&events),
-            &reference(&events, keys),
-        );
+        agree(&format!("fold/{keys} keys"), &through_owner(&events), &reference(&events, keys));
 
         let mut group = c.benchmark_group(format!("fold/{keys} keys"));
-        let _ = group
-            .throughput(Throughput::Elements(count as u64))
-            .sample_size(10);
+        let _ = group.throughput(Throughput::Elements(count as u64)).sample_size(10);
         let _ = group.bench_function(BenchmarkId::from_parameter("weir"), |b| {
             let (mut fold, mut home, mut base) = (Fold::new(spec(), SEED, 1), Vec::new(), 0);
             b.iter(|| {

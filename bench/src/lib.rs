@@ -38,11 +38,7 @@ pub fn checksum(counts: &Counts) -> u64 {
     counts.iter().fold(SEED, |sum, ((end, key), count)| {
         [end.cast_unsigned(), *key, *count]
             .iter()
-            .fold(sum, |sum, word| {
-                (sum ^ word)
-                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                    .rotate_left(23)
-            })
+            .fold(sum, |sum, word| (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23))
     })
 }
 
@@ -51,16 +47,8 @@ pub fn checksum(counts: &Counts) -> u64 {
 /// # Panics
 /// If they differ.
 pub fn agree(name: &str, result: &Counts, reference: &Counts) {
-    assert_eq!(
-        checksum(result),
-        checksum(reference),
-        "{name}: the result differs from the reference's"
-    );
-    println!(
-        "{name}: {} results, checksum {:016x}",
-        result.len(),
-        checksum(result)
-    );
+    assert_eq!(checksum(result), checksum(reference), "{name}: the result differs from the reference's");
+    println!("{name}: {} results, checksum {:016x}", result.len(), checksum(result));
 }
 
 /// Whether to do as little as possible: not asked to measure (`cargo test`), or asked only to try (`--test`).
@@ -84,10 +72,7 @@ mod tests {
     fn events_are_ascending_spread_evenly_and_the_same_in_every_run() {
         let events = events(1_000, 10, 50, 7);
         assert!(events.is_sorted_by_key(|event| event.time));
-        assert_eq!(
-            events.iter().filter(|event| event.time / 50 == 9).count(),
-            100
-        );
+        assert_eq!(events.iter().filter(|event| event.time / 50 == 9).count(), 100);
         assert!(events.iter().all(|event| event.key < 7 && event.time < 500));
         assert_eq!(events[3].key, super::events(1_000, 10, 50, 7)[3].key);
     }
@@ -95,10 +80,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "differs from the reference's")]
     fn different_results_do_not_agree() {
-        agree(
-            "test",
-            &Counts::from([((1, 2), 3)]),
-            &Counts::from([((1, 2), 4)]),
-        );
+        agree("test", &Counts::from([((1, 2), 3)]), &Counts::from([((1, 2), 4)]));
     }
 }
