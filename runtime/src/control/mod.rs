@@ -192,23 +192,30 @@ impl Drop for Node {
 }
 
 /// A panic in the engine stops the process after saying why: what its cores hold can no longer be trusted, and a node
-/// without one of its workers would wait for it forever.
+/// without one of its workers would wait for it forever. A panic in any task unwinds its whole executor, and so passes
+/// by the guard that lives in the executor's first task.
 fn start_or_die<F, Fut>(settings: ExecutorSettings, make: F) -> Result<ExecutorHandle, EnvironmentError>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = ()> + 'static,
 {
-    let name = settings.name.clone();
+    let guard = DieOnPanic(settings.name.clone());
     facade::start_executor(settings, move || async move {
-        let work = std::panic::AssertUnwindSafe(make());
-        if let Err(panic) = futures_lite::FutureExt::catch_unwind(work).await {
-            tracing::error!(
-                "{name} panicked: {}; this is a bug in Weir, please report it",
-                facade::panic_text(&*panic)
-            );
+        let _guard = guard;
+        make().await;
+    })
+}
+
+struct DieOnPanic(String);
+
+impl Drop for DieOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The panic's own message is out already.
+            tracing::error!("{} panicked; this is a bug in Weir, please report it", self.0);
             std::process::exit(1);
         }
-    })
+    }
 }
 
 impl JobHandle {

@@ -102,11 +102,11 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
                         seat.settled = false;
                     }
                 }
-                Command::Finish(job) => {
-                    if let Some(seat) = seats.remove(&job) {
-                        finish(&settings, job, seat);
-                    }
-                }
+                Command::Finish(job) => match seats.remove(&job) {
+                    Some(seat) => finish(&settings, job, seat),
+                    // It never began here; control waits for every worker all the same.
+                    None => tell(&settings, Event::Finished(job, settings.worker, RunCounters::default())).await,
+                },
                 Command::Shutdown => return,
             }
         }

@@ -1,0 +1,285 @@
+//! Jobs on real cores: workers, exchange and control together, with a source of numbers in place of a stream.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use weir_runtime::connect::item_stream;
+use weir_runtime::control::{JobSettings, Node, NodeSettings};
+use weir_runtime::error::{JobError, Kind};
+use weir_runtime::pipeline::{Pipeline, WindowResult};
+use weir_runtime::placement::Cores;
+use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
+use weir_runtime::source::{
+    BATCH_ITEMS_MAX, Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source,
+    SourceControl, SourceReader, StartPosition,
+};
+use weir_window::{EventTime, TimeSpan, WindowSpec, counting, millis};
+
+const NUMBERS: u64 = 20_000;
+
+/// Numbers 0 to `NUMBERS`, one a millisecond, dealt over shards; each shard ends, `0` with a child that goes on.
+#[derive(Clone)]
+struct Numbers {
+    shards: u64,
+}
+
+impl Source for Numbers {
+    type Item = u64;
+    fn describe(&self) -> String {
+        format!("numbers over {} shards", self.shards)
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(self.clone())
+    }
+    fn reader(&self) -> Box<dyn SourceReader<u64>> {
+        Box::new(self.clone())
+    }
+}
+
+impl NativeTimestamps for Numbers {}
+
+fn shard(name: &str, parents: &[&str], position: &str) -> ShardListing {
+    ShardListing {
+        name: name.into(),
+        parents: parents.iter().map(|parent| (*parent).into()).collect(),
+        open: true,
+        position: StartPosition(position.into()),
+    }
+}
+
+impl SourceControl for Numbers {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        let shards = (0..self.shards).map(|number| shard(&number.to_string(), &[], &number.to_string()));
+        let listing = Listing { stream: "numbers".into(), shards: shards.collect(), ..Listing::default() };
+        Box::pin(async { Ok(listing) })
+    }
+}
+
+impl SourceReader<u64> for Numbers {
+    fn read(&self, listing: ShardListing, inlet: Inlet<u64>) -> LocalFuture<'static, Result<(), JobError>> {
+        let shards = self.shards;
+        Box::pin(async move {
+            let first: u64 = listing.position.0.parse().expect("the test's own");
+            let is_parent = &*listing.name == "0";
+            let last = if is_parent { NUMBERS / 2 } else { NUMBERS };
+            let numbers: Vec<u64> = (0..last)
+                .filter(|number| {
+                    number % shards == first % shards && (*number >= NUMBERS / 2 || listing.parents.is_empty())
+                })
+                .collect();
+            for items in numbers.chunks(BATCH_ITEMS_MAX / 8) {
+                let time = |number: &u64| EventTime::from_millis(i64::try_from(*number).expect("small"));
+                let times = items.iter().map(time).collect();
+                inlet.send(ShardInput::Items { items: items.to_vec(), times, position: Position::default() }).await;
+            }
+            if is_parent {
+                let children = vec![shard("0 again", &["0"], "0")];
+                inlet.send(ShardInput::Drained { children }).await;
+            }
+            Ok(())
+        })
+    }
+}
+
+type Rows<K> = Arc<Mutex<Vec<WindowResult<u64, K>>>>;
+
+/// Keeps rows for the test. `Arc` because workers are threads.
+struct Keep<K>(Rows<K>);
+
+impl<K: Send + 'static> Sink<WindowResult<u64, K>> for Keep<K> {
+    fn describe(&self) -> String {
+        "kept".to_owned()
+    }
+    fn open(&self, _cx: &SinkContext) -> Box<dyn SinkWriter<WindowResult<u64, K>>> {
+        Box::new(Keep(self.0.clone()))
+    }
+}
+
+impl<K> SinkWriter<WindowResult<u64, K>> for Keep<K> {
+    fn ready(&self) -> bool {
+        true
+    }
+    fn write(&mut self, items: &mut Vec<WindowResult<u64, K>>) {
+        self.0.lock().expect("no test panics here").append(items);
+    }
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn node(cores: usize) -> Node {
+    let available = Cores::available().expect("a test runs somewhere").count();
+    if available < cores {
+        println!("SKIPPED in part: {cores} cores wanted, {available} allowed");
+    }
+    Node::start(NodeSettings::on(Cores::first(cores.min(available)).expect("allowed"))).expect("a node starts")
+}
+
+fn submit(
+    node: &Node,
+    pipeline: impl Fn(&Pipeline) + Send + Sync + 'static,
+) -> Result<weir_runtime::control::JobHandle, JobError> {
+    node.submit(JobSettings { name: "test".to_owned() }, Arc::new(pipeline))
+}
+
+fn sliding() -> WindowSpec {
+    WindowSpec::sliding(millis(1_000), millis(250)).expect("a window")
+}
+
+#[test]
+fn every_owner_combines_blocks_of_every_worker_and_each_number_counts_in_each_window() {
+    for cores in [1, 2] {
+        let node = node(cores);
+        let rows: Rows<u64> = Arc::default();
+        let kept = rows.clone();
+        let job = submit(&node, move |p| {
+            p.read_from(Numbers { shards: 2 })
+                .native_timestamps(TimeSpan::ZERO)
+                .group_by_key(|number| number % 100)
+                .window(sliding())
+                .aggregate(counting())
+                .write_to(Keep(kept.clone()));
+        })
+        .expect("it starts");
+        assert_eq!(job.start().owners.len(), node.cores().count());
+        let report = job.join();
+        assert_eq!(report.error, None);
+        let mut windows = BTreeMap::new();
+        for row in rows.lock().expect("unpoisoned").iter() {
+            assert_eq!(windows.insert((row.end, row.key), row.value), None, "emitted twice");
+        }
+        let expected = recount();
+        assert_eq!(windows.len(), expected.len());
+        assert_eq!(windows, expected);
+        assert_eq!(report.workers.iter().map(|worker| worker.records_folded).sum::<u64>(), NUMBERS);
+        assert_eq!(report.workers.iter().map(|worker| worker.late + worker.open).sum::<u64>(), 0);
+        for worker in &report.workers {
+            assert!(worker.records_folded > 0, "each worker folds: {worker:?}");
+            assert!(worker.blocks_combined > worker.blocks_from_others, "each owner combines its own: {worker:?}");
+            assert_eq!(worker.blocks_from_others > 0, report.workers.len() > 1, "and the other's: {worker:?}");
+        }
+        node.stop();
+    }
+}
+
+fn recount() -> BTreeMap<(EventTime, u64), u64> {
+    let mut windows = BTreeMap::new();
+    for number in 0..NUMBERS {
+        let time = i64::try_from(number).expect("small");
+        for end in (1..=4).map(|step| time.div_euclid(250) * 250 + step * 250) {
+            *windows.entry((EventTime::from_millis(end), number % 100)).or_default() += 1;
+        }
+    }
+    windows
+}
+
+#[test]
+fn window_behind_a_window_waits_for_all_owners_of_the_first() {
+    let node = node(2);
+    let rows: Rows<()> = Arc::default();
+    let kept = rows.clone();
+    let job = submit(&node, move |p| {
+        p.read_from(Numbers { shards: 3 })
+            .native_timestamps(TimeSpan::ZERO)
+            .group_by_key(|number| number % 10)
+            .window(WindowSpec::tumbling(millis(100)))
+            .aggregate(counting())
+            .window(WindowSpec::tumbling(millis(1_000)))
+            .aggregate(weir_window::summing(|row: &WindowResult<u64, u64>| i64::try_from(row.value).expect("small")))
+            .map(|row| WindowResult {
+                value: u64::try_from(row.value).expect("a count"),
+                start: row.start,
+                end: row.end,
+                key: row.key,
+                partial: row.partial,
+                firing: row.firing,
+            })
+            .write_to(Keep(kept.clone()));
+    })
+    .expect("it starts");
+    let report = job.join();
+    assert_eq!(report.error, None);
+    let rows = rows.lock().expect("unpoisoned");
+    assert_eq!(rows.len(), 20);
+    assert!(rows.iter().all(|row| row.value == 1_000), "{rows:?}");
+    assert_eq!(report.workers.iter().map(|worker| worker.late).sum::<u64>(), 0);
+}
+
+#[test]
+fn panicking_closure_fails_its_job_alone() {
+    let node = node(2);
+    let healthy = submit(&node, |p| {
+        p.read_from(item_stream(100)).without_timestamps().write_to(weir_runtime::connect::logger(|_| String::new()));
+    })
+    .expect("it starts");
+    let ill = submit(&node, |p| {
+        p.read_from(item_stream(100))
+            .without_timestamps()
+            .map(|item| assert!(item.sequence < 5, "five is too much"))
+            .write_to(weir_runtime::connect::logger(|()| String::new()));
+    })
+    .expect("it starts");
+    let error = ill.join().error.expect("it failed");
+    assert_eq!(error.kind, Kind::Data);
+    assert!(error.message.contains("five is too much"), "{error}");
+    assert!(healthy.join_for(Duration::from_millis(50)).is_none(), "the other still runs");
+    healthy.drain();
+    let report = healthy.join();
+    assert_eq!(report.error, None);
+    let (taken, written): (u64, u64) =
+        (report.workers.iter().map(|w| w.records_in).sum(), report.workers.iter().map(|w| w.written).sum());
+    assert!(taken > 0 && taken == written, "a drained generator loses nothing: {taken} in, {written} written");
+}
+
+#[test]
+fn pipeline_built_differently_on_a_worker_is_refused() {
+    let node = node(1);
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let job = submit(&node, move |p| {
+        let rate = 1 + calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        p.read_from(item_stream(rate)).without_timestamps().write_to(weir_runtime::connect::logger(|_| String::new()));
+    })
+    .expect("control does not know yet");
+    let error = job.join().error.expect("it failed");
+    assert_eq!(error.kind, Kind::Settings);
+    assert!(error.message.contains("built differently on worker 0"), "{error}");
+}
+
+#[test]
+fn bad_pipelines_are_refused_before_they_start() {
+    let node = node(1);
+    let refused = |pipeline: fn(&Pipeline)| match submit(&node, pipeline) {
+        Ok(_) => panic!("it was taken"),
+        Err(error) => error,
+    };
+    let error = refused(|_| ());
+    assert_eq!((error.kind, error.message.as_str()), (Kind::Settings, "pipeline reads from nothing"));
+    let error = refused(|p| drop(p.read_from(item_stream(1)).without_timestamps()));
+    assert_eq!(error.to_string(), "1 of the pipeline's 1 branches end nowhere; end each with write_to");
+    let error = refused(|p| {
+        p.read_from(Numbers { shards: 1 })
+            .native_timestamps(TimeSpan::ZERO)
+            .window(WindowSpec::sliding(millis(3_600_000), millis(7)))
+            .aggregate(counting())
+            .write_to(weir_runtime::connect::logger(|_| String::new()));
+    });
+    assert_eq!(error.kind, Kind::Settings);
+    assert!(error.message.starts_with("window-1: ") && error.message.contains("65"), "{error}");
+    let error = refused(|_| panic!("at home"));
+    assert_eq!(error.to_string(), "pipeline test panicked while it was built: at home");
+}
+
+#[test]
+fn cancelled_job_ends_and_says_what_was_open() {
+    let node = node(1);
+    let job = submit(&node, |p| {
+        p.read_from(item_stream(0)).without_timestamps().write_to(weir_runtime::connect::logger(|_| String::new()));
+    })
+    .expect("it starts");
+    assert!(job.join_for(Duration::from_millis(20)).is_none(), "a silent source does not end");
+    job.cancel();
+    assert_eq!(job.join_for(Duration::from_secs(2)).expect("within two seconds").error, None);
+    job.cancel();
+    assert!(job.join_for(Duration::ZERO).is_some(), "a second cancel does nothing");
+}
