@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use weir_window::EventTime;
+
 /// What one `GetRecords` answer held, in the order of the shard. `Send`, so that it may be decoded anywhere.
 pub struct RecordBatch {
     shard: Arc<str>,
@@ -49,9 +51,7 @@ impl RecordBatch {
 
     /// Bytes of keys and data: what the service counts.
     pub fn payload_bytes(&self) -> usize {
-        let keys: usize = (0..self.len())
-            .map(|index| self.key_range(index).len())
-            .sum();
+        let keys: usize = (0..self.len()).map(|index| self.key_range(index).len()).sum();
         keys + self.data.len()
     }
 
@@ -93,24 +93,13 @@ impl RecordBatch {
 
     /// A handle to record `index`. Panics if there is no such record. Allocates nothing.
     pub fn record(self: &Rc<Self>, index: u32) -> Record {
-        assert!(
-            (index as usize) < self.len(),
-            "record {index} of a batch of {}",
-            self.len()
-        );
-        Record {
-            batch: Rc::clone(self),
-            index,
-        }
+        assert!((index as usize) < self.len(), "record {index} of a batch of {}", self.len());
+        Record { batch: Rc::clone(self), index }
     }
 
     /// Handles to the records in `range`, in order. Panics if the range is not within `0..len()`.
     pub fn records(self: &Rc<Self>, range: Range<usize>) -> impl Iterator<Item = Record> + use<> {
-        assert!(
-            range.end <= self.len(),
-            "records {range:?} of a batch of {}",
-            self.len()
-        );
+        assert!(range.end <= self.len(), "records {range:?} of a batch of {}", self.len());
         let batch = Rc::clone(self);
         range.map(move |index| Record {
             batch: Rc::clone(&batch),
@@ -171,6 +160,12 @@ impl Record {
     #[inline]
     pub fn arrival_ms(&self) -> i64 {
         self.batch.arrival_ms(self.index as usize)
+    }
+
+    /// [`arrival_ms`](Self::arrival_ms) as event time.
+    #[inline]
+    pub fn arrival(&self) -> EventTime {
+        EventTime::from_millis(self.arrival_ms())
     }
 
     /// The shard it was read from.
@@ -244,11 +239,7 @@ impl RecordBatchBuilder {
     }
 
     /// An empty one with room for `records` that hold `text_bytes` of keys and sequence numbers and `data_bytes` of data.
-    pub fn with_capacity(
-        records: usize,
-        text_bytes: usize,
-        data_bytes: usize,
-    ) -> RecordBatchBuilder {
+    pub fn with_capacity(records: usize, text_bytes: usize, data_bytes: usize) -> RecordBatchBuilder {
         RecordBatchBuilder {
             text: String::with_capacity(text_bytes),
             data: Vec::with_capacity(data_bytes),
@@ -257,31 +248,16 @@ impl RecordBatchBuilder {
     }
 
     /// Takes one record; `key` is empty if it has none.
-    pub fn push(
-        &mut self,
-        key: &str,
-        data: &[u8],
-        sequence: &str,
-        arrival_ms: i64,
-    ) -> Result<(), PushError> {
+    pub fn push(&mut self, key: &str, data: &[u8], sequence: &str, arrival_ms: i64) -> Result<(), PushError> {
         let begun = self.data.len();
         self.data.extend_from_slice(data);
         self.close_row(begun, key, sequence, arrival_ms)
     }
 
     /// Takes one record whose data is base64 (standard alphabet, padded), decoded straight into the batch.
-    pub fn push_base64(
-        &mut self,
-        key: &str,
-        base64: &[u8],
-        sequence: &str,
-        arrival_ms: i64,
-    ) -> Result<(), PushError> {
+    pub fn push_base64(&mut self, key: &str, base64: &[u8], sequence: &str, arrival_ms: i64) -> Result<(), PushError> {
         let begun = self.data.len();
-        if base64_simd::STANDARD
-            .decode_append(base64, &mut self.data)
-            .is_err()
-        {
+        if base64_simd::STANDARD.decode_append(base64, &mut self.data).is_err() {
             self.data.truncate(begun);
             return Err(PushError::NotBase64);
         }
@@ -300,22 +276,10 @@ impl RecordBatchBuilder {
 
     /// The batch, not yet attributed to a shard.
     pub fn finish(self) -> RecordBatch {
-        RecordBatch {
-            shard: Arc::from(""),
-            text: self.text,
-            data: self.data,
-            rows: self.rows,
-            guard: None,
-        }
+        RecordBatch { shard: Arc::from(""), text: self.text, data: self.data, rows: self.rows, guard: None }
     }
 
-    fn close_row(
-        &mut self,
-        data_begun: usize,
-        key: &str,
-        sequence: &str,
-        arrival_ms: i64,
-    ) -> Result<(), PushError> {
+    fn close_row(&mut self, data_begun: usize, key: &str, sequence: &str, arrival_ms: i64) -> Result<(), PushError> {
         let text_begun = self.text.len();
         let end = |bytes: usize| u32::try_from(bytes).map_err(|_| PushError::TooLarge);
         let row = (|| {
@@ -336,9 +300,7 @@ impl RecordBatchBuilder {
 
 impl fmt::Debug for RecordBatchBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordBatchBuilder")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("RecordBatchBuilder").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -350,9 +312,7 @@ mod tests {
         let mut builder = RecordBatchBuilder::new();
         builder.push("3", b"tweet-0042", "495001", 1_700).unwrap();
         builder.push("", b"", "495002", 1_699).unwrap();
-        builder
-            .push_base64("schlüssel", b"dHdlZXQ=", "495003", -5)
-            .unwrap();
+        builder.push_base64("schlüssel", b"dHdlZXQ=", "495003", -5).unwrap();
         let mut batch = builder.finish();
         batch.attribute(Arc::from("shardId-000000000000"));
         batch
@@ -362,10 +322,8 @@ mod tests {
     fn each_record_shows_its_own_parts() {
         let batch = Rc::new(batch());
         let records: Vec<Record> = batch.records(0..3).collect();
-        let seen: Vec<_> = records
-            .iter()
-            .map(|r| (r.partition_key(), r.data(), r.sequence(), r.arrival_ms()))
-            .collect();
+        let seen: Vec<_> =
+            records.iter().map(|r| (r.partition_key(), r.data(), r.sequence(), r.arrival_ms())).collect();
         assert_eq!(
             seen,
             [
@@ -382,19 +340,11 @@ mod tests {
     fn bad_base64_is_refused_and_leaves_the_batch_as_it_was() {
         let mut builder = RecordBatchBuilder::new();
         builder.push_base64("a", b"dHdlZXQ=", "1", 0).unwrap();
-        assert_eq!(
-            builder.push_base64("b", b"dHdlZ!Q=", "2", 0),
-            Err(PushError::NotBase64)
-        );
+        assert_eq!(builder.push_base64("b", b"dHdlZ!Q=", "2", 0), Err(PushError::NotBase64));
         builder.push("c", b"x", "3", 0).unwrap();
         let batch = builder.finish();
         assert_eq!(
-            (
-                batch.len(),
-                batch.data(0),
-                batch.partition_key(1),
-                batch.data(1)
-            ),
+            (batch.len(), batch.data(0), batch.partition_key(1), batch.data(1)),
             (2, &b"tweet"[..], "c", &b"x"[..])
         );
     }
@@ -410,11 +360,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&guard), 2, "one record keeps its batch");
         let owned = kept.to_owned();
         drop(kept);
-        assert_eq!(
-            Arc::strong_count(&guard),
-            1,
-            "an owned record keeps nothing"
-        );
+        assert_eq!(Arc::strong_count(&guard), 1, "an owned record keeps nothing");
         assert_eq!(owned.sequence, "495002");
     }
 

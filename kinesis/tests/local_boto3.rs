@@ -10,10 +10,7 @@ use std::process::Command;
 use weir_kinesis::local::{LocalEndpoint, LocalSettings};
 
 const PACKAGES: [&str; 2] = ["boto3==1.44.5", "botocore==1.44.5"];
-const JUDGE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../tests/judges/boto3_judge.py"
-);
+const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/judges/boto3_judge.py");
 /// Far fewer would mean that the judge looked away.
 const CHECKS_AT_LEAST: u32 = 100;
 
@@ -22,23 +19,14 @@ fn boto3_finds_nothing_to_object_to() {
     let python = match environment() {
         Ok(python) => python,
         Err(reason) => {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the judge must be had in CI: {reason}"
-            );
+            assert!(std::env::var_os("CI").is_none(), "the judge must be had in CI: {reason}");
             // Past the test harness, which would keep it to itself.
-            let _ = writeln!(
-                std::io::stderr(),
-                "SKIPPED: boto3_finds_nothing_to_object_to: {reason}"
-            );
+            let _ = writeln!(std::io::stderr(), "SKIPPED: boto3_finds_nothing_to_object_to: {reason}");
             return;
         }
     };
-    let endpoint = LocalEndpoint::spawn_thread("127.0.0.1:0", LocalSettings::default())
-        .expect("an executor runs here");
-    endpoint
-        .create_stream("judged.other", 1)
-        .expect("a new name");
+    let endpoint = LocalEndpoint::spawn_thread("127.0.0.1:0", LocalSettings::default()).expect("an executor runs here");
+    endpoint.create_stream("judged.other", 1).expect("a new name");
     let verdict = Command::new(python)
         .arg(JUDGE)
         .arg(endpoint.url())
@@ -49,18 +37,9 @@ fn boto3_finds_nothing_to_object_to() {
         .output()
         .expect("the environment's python runs");
     let said = String::from_utf8_lossy(&verdict.stdout);
-    assert!(
-        verdict.status.success(),
-        "{said}\n{}",
-        String::from_utf8_lossy(&verdict.stderr)
-    );
-    let count = said
-        .lines()
-        .last()
-        .and_then(|line| line.strip_prefix("judged: ")?.strip_suffix(" checks"));
-    let count: u32 = count
-        .and_then(|count| count.parse().ok())
-        .unwrap_or_else(|| panic!("no verdict in {said}"));
+    assert!(verdict.status.success(), "{said}\n{}", String::from_utf8_lossy(&verdict.stderr));
+    let count = said.lines().last().and_then(|line| line.strip_prefix("judged: ")?.strip_suffix(" checks"));
+    let count: u32 = count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no verdict in {said}"));
     assert!(count >= CHECKS_AT_LEAST, "{count} checks only:\n{said}");
     endpoint.stop().expect("it did not panic");
 }
@@ -72,32 +51,15 @@ fn environment() -> Result<PathBuf, String> {
     if made.exists() {
         return Ok(python);
     }
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&home))?;
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--retries",
-        "1",
-    ];
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1"];
     run(Command::new(&python).args(pip).args(PACKAGES))?;
     std::fs::write(&made, b"").map_err(|error| format!("{}: {error}", made.display()))?;
     Ok(python)
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(format!("{command:?}: {}: {said}", output.status))
-    }
+    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}: {said}", output.status)) }
 }

@@ -20,31 +20,20 @@ struct Answer {
 impl Answer {
     fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(n, _)| n == name);
-        found.map_or_else(
-            || panic!("no {name} in {:?}", self.headers),
-            |(_, value)| value,
-        )
+        found.map_or_else(|| panic!("no {name} in {:?}", self.headers), |(_, value)| value)
     }
 
     /// The text behind `"name":"`, up to the next quote.
     fn member(&self, name: &str) -> &str {
-        let start = self
-            .body
-            .find(&format!("\"{name}\":\""))
-            .unwrap_or_else(|| panic!("no {name} in {}", self.body));
-        self.body[start + name.len() + 4..]
-            .split('"')
-            .next()
-            .expect("split gives one at least")
+        let start = self.body.find(&format!("\"{name}\":\"")).unwrap_or_else(|| panic!("no {name} in {}", self.body));
+        self.body[start + name.len() + 4..].split('"').next().expect("split gives one at least")
     }
 }
 
 impl Wire {
     fn connect(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address).expect("the endpoint listens");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .expect("not zero");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
         Wire(BufReader::new(stream))
     }
 
@@ -56,11 +45,7 @@ impl Wire {
     }
 
     fn call(&mut self, operation: &str, body: &str) -> Answer {
-        self.raw(&format!(
-            "{}Content-Length: {}\r\n\r\n{body}",
-            Wire::head(operation),
-            body.len()
-        ))
+        self.raw(&format!("{}Content-Length: {}\r\n\r\n{body}", Wire::head(operation), body.len()))
     }
 
     /// The same with the body in chunks of 7 bytes.
@@ -70,40 +55,21 @@ impl Wire {
             format!("{:x}\r\n{text}\r\n", chunk.len())
         });
         let chunks: String = chunks.collect();
-        self.raw(&format!(
-            "{}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n",
-            Wire::head(operation)
-        ))
+        self.raw(&format!("{}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n", Wire::head(operation)))
     }
 
     fn raw(&mut self, request: &str) -> Answer {
-        self.0
-            .get_mut()
-            .write_all(request.as_bytes())
-            .expect("the connection is open");
+        self.0.get_mut().write_all(request.as_bytes()).expect("the connection is open");
         let mut line = || {
             let mut line = String::new();
             self.0.read_line(&mut line).expect("the connection is open");
             line.trim_end().to_owned()
         };
-        let status = line()
-            .split(' ')
-            .nth(1)
-            .expect("a status line")
-            .parse()
-            .expect("a status");
+        let status = line().split(' ').nth(1).expect("a status line").parse().expect("a status");
         let headers: Vec<_> = std::iter::from_fn(|| Some(line()).filter(|line| !line.is_empty()))
-            .map(|line| {
-                line.split_once(": ")
-                    .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
-                    .expect("a header")
-            })
+            .map(|line| line.split_once(": ").map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).expect("a header"))
             .collect();
-        let mut answer = Answer {
-            status,
-            headers,
-            body: String::new(),
-        };
+        let mut answer = Answer { status, headers, body: String::new() };
         let mut body = vec![0; answer.header("content-length").parse().expect("a length")];
         self.0.read_exact(&mut body).expect("the whole body comes");
         answer.body = String::from_utf8(body).expect("JSON is UTF-8");
@@ -112,8 +78,7 @@ impl Wire {
 }
 
 fn start() -> LocalThread {
-    LocalEndpoint::spawn_thread("127.0.0.1:0", LocalSettings::default())
-        .expect("an executor runs here")
+    LocalEndpoint::spawn_thread("127.0.0.1:0", LocalSettings::default()).expect("an executor runs here")
 }
 
 #[test]
@@ -121,26 +86,13 @@ fn one_connection_carries_a_record_s_whole_way() {
     let endpoint = start();
     endpoint.create_stream("s", 1).expect("a new name");
     let mut wire = Wire::connect(endpoint.address());
-    let put = wire.call(
-        "PutRecord",
-        r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#,
-    );
-    assert_eq!(
-        (put.status, put.member("ShardId")),
-        (200, "shardId-000000000000")
-    );
-    let asked =
-        r#"{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}"#;
+    let put = wire.call("PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#);
+    assert_eq!((put.status, put.member("ShardId")), (200, "shardId-000000000000"));
+    let asked = r#"{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"TRIM_HORIZON"}"#;
     let iterator = wire.call("GetShardIterator", asked);
-    let asked = format!(
-        r#"{{"ShardIterator":"{}"}}"#,
-        iterator.member("ShardIterator")
-    );
+    let asked = format!(r#"{{"ShardIterator":"{}"}}"#, iterator.member("ShardIterator"));
     let page = wire.call("GetRecords", &asked);
-    assert_eq!(
-        (page.member("Data"), page.member("PartitionKey")),
-        ("aGVsbG8=", "k")
-    );
+    assert_eq!((page.member("Data"), page.member("PartitionKey")), ("aGVsbG8=", "k"));
     assert_eq!(page.member("SequenceNumber"), put.member("SequenceNumber"));
     assert_eq!(endpoint.record_count("s"), 1);
     endpoint.stop().expect("it did not panic");
@@ -152,10 +104,7 @@ fn chunked_body_is_taken_and_the_connection_kept() {
     endpoint.create_stream("s", 1).expect("a new name");
     let mut wire = Wire::connect(endpoint.address());
     for n in 1..=3 {
-        let put = wire.call_chunked(
-            "PutRecord",
-            r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#,
-        );
+        let put = wire.call_chunked("PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#);
         assert_eq!(put.status, 200, "{}", put.body);
         assert_eq!(endpoint.record_count("s"), n);
     }
@@ -167,14 +116,8 @@ fn refusal_keeps_the_connection_and_names_the_exception() {
     let mut wire = Wire::connect(endpoint.address());
     for _ in 0..2 {
         let missing = wire.call("DescribeStream", r#"{"StreamName":"nowhere"}"#);
-        assert_eq!(
-            (missing.status, missing.member("__type")),
-            (400, "ResourceNotFoundException")
-        );
-        assert_eq!(
-            missing.member("message"),
-            "Stream nowhere under account 000000000000 not found."
-        );
+        assert_eq!((missing.status, missing.member("__type")), (400, "ResourceNotFoundException"));
+        assert_eq!(missing.member("message"), "Stream nowhere under account 000000000000 not found.");
         assert_eq!(missing.header("x-amzn-requestid").len(), 36);
     }
 }
@@ -183,18 +126,9 @@ fn refusal_keeps_the_connection_and_names_the_exception() {
 fn date_is_the_time_of_the_answer_once() {
     let endpoint = start();
     let answer = Wire::connect(endpoint.address()).call("ListStreams", "{}");
-    assert_eq!(
-        answer
-            .headers
-            .iter()
-            .filter(|(name, _)| name == "date")
-            .count(),
-        1
-    );
+    assert_eq!(answer.headers.iter().filter(|(name, _)| name == "date").count(), 1);
     let date = httpdate::parse_http_date(answer.header("date")).expect("an HTTP date");
-    let age = SystemTime::now()
-        .duration_since(date)
-        .expect("not of the future");
+    let age = SystemTime::now().duration_since(date).expect("not of the future");
     assert!(age < Duration::from_secs(20), "{age:?}");
 }
 
@@ -213,37 +147,24 @@ fn call_of_the_greatest_size_is_taken_and_a_greater_one_refused_in_the_service_s
     let taken = wire.call("PutRecords", &call(10));
     assert_eq!(taken.status, 200, "{}", taken.body);
     let refused = wire.call("PutRecords", &call(11));
-    assert_eq!(
-        (refused.status, refused.member("__type")),
-        (400, "InvalidArgumentException")
-    );
-    assert_eq!(
-        refused.member("message"),
-        "Records size exceeds 10 MB limit"
-    );
+    assert_eq!((refused.status, refused.member("__type")), (400, "InvalidArgumentException"));
+    assert_eq!(refused.member("message"), "Records size exceeds 10 MB limit");
     assert_eq!(endpoint.record_count("s"), 10);
 }
 
 #[test]
 fn port_in_use_is_said() {
     let first = start();
-    let second =
-        LocalEndpoint::spawn_thread(&first.address().to_string(), LocalSettings::default());
-    assert!(
-        matches!(second, Err(StartError::Bind(BindError::InUse(_)))),
-        "{second:?}"
-    );
+    let second = LocalEndpoint::spawn_thread(&first.address().to_string(), LocalSettings::default());
+    assert!(matches!(second, Err(StartError::Bind(BindError::InUse(_)))), "{second:?}");
 }
 
 #[test]
 fn endpoint_on_the_caller_s_executor_stops_when_told() {
     let address = facade::run_here(async {
-        let endpoint = LocalEndpoint::start("127.0.0.1:0", LocalSettings::default())
-            .await
-            .expect("a free port");
+        let endpoint = LocalEndpoint::start("127.0.0.1:0", LocalSettings::default()).await.expect("a free port");
         let address = endpoint.address();
-        let asked =
-            std::thread::spawn(move || Wire::connect(address).call("ListStreams", "{}").status);
+        let asked = std::thread::spawn(move || Wire::connect(address).call("ListStreams", "{}").status);
         while !asked.is_finished() {
             facade::sleep(Duration::from_millis(5)).await;
         }
@@ -252,8 +173,5 @@ fn endpoint_on_the_caller_s_executor_stops_when_told() {
         address
     });
     let address = address.expect("an executor runs here");
-    assert!(
-        TcpStream::connect(address).is_err(),
-        "nobody listens any more"
-    );
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
 }

@@ -33,11 +33,7 @@ pub struct JobError {
 impl JobError {
     /// An error without a remedy.
     pub fn new(kind: Kind, message: impl Into<String>) -> JobError {
-        JobError {
-            kind,
-            message: message.into(),
-            remedy: String::new(),
-        }
+        JobError { kind, message: message.into(), remedy: String::new() }
     }
 
     /// An error of whoever wrote the pipeline or its settings.
@@ -83,12 +79,7 @@ mod tests {
 
     #[test]
     fn place_comes_first_and_the_remedy_last() {
-        let error = JobError::new(Kind::Service, "stream Tweets is missing")
-            .with_remedy("create it")
-            .at("source");
-        assert_eq!(
-            error.to_string(),
-            "source: stream Tweets is missing; create it"
-        );
+        let error = JobError::new(Kind::Service, "stream Tweets is missing").with_remedy("create it").at("source");
+        assert_eq!(error.to_string(), "source: stream Tweets is missing; create it");
     }
 }

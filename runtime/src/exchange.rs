@@ -72,17 +72,8 @@ impl std::fmt::Debug for Message {
             Message::Watermark { operator, mark } => {
                 write!(f, "Watermark({}, {mark:?})", operator.0)
             }
-            Message::Done {
-                operator,
-                shard,
-                children,
-            } => write!(f, "Done({}, {shard}, {children:?})", operator.0),
-            Message::Begun {
-                operator,
-                shard,
-                parents,
-                mark,
-            } => {
+            Message::Done { operator, shard, children } => write!(f, "Done({}, {shard}, {children:?})", operator.0),
+            Message::Begun { operator, shard, parents, mark } => {
                 write!(f, "Begun({}, {shard}, {parents:?}, {mark:?})", operator.0)
             }
             Message::Marker { checkpoint } => write!(f, "Marker({checkpoint})"),

@@ -38,9 +38,7 @@ pub fn now() -> Instant {
 /// Wall-clock time in ms since the epoch; 0 if the clock stands before it.
 #[must_use]
 pub fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -111,11 +109,7 @@ pub async fn spawn_blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 's
         notifier.notify();
     }));
     listener.wait().await;
-    match result
-        .lock()
-        .expect("nothing panics under this lock")
-        .take()
-    {
+    match result.lock().expect("nothing panics under this lock").take() {
         Some(Ok(value)) => value,
         Some(Err(panic)) => resume_unwind(panic),
         None => unreachable!("notified only after the result is there"),
@@ -161,10 +155,7 @@ impl ExecutorHandle {
     /// # Errors
     /// The panic of any of its tasks.
     pub fn join(self) -> Result<(), PanicMessage> {
-        self.thread.join().map_err(|panic| PanicMessage {
-            executor: self.name,
-            message: panic_text(panic.as_ref()),
-        })
+        self.thread.join().map_err(|panic| PanicMessage { executor: self.name, message: panic_text(panic.as_ref()) })
     }
 
     /// Whether its thread has ended.
@@ -177,11 +168,8 @@ impl ExecutorHandle {
 /// The words of a caught panic.
 #[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
+    let text = panic.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 /// Starts an executor on a thread of its own and returns when it runs: `make` is called there, its future run to
@@ -189,10 +177,7 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 ///
 /// # Errors
 /// When io_uring is barred, too little memory may be locked, or the core may not be used.
-pub fn start_executor<F, Fut>(
-    settings: ExecutorSettings,
-    make: F,
-) -> Result<ExecutorHandle, EnvironmentError>
+pub fn start_executor<F, Fut>(settings: ExecutorSettings, make: F) -> Result<ExecutorHandle, EnvironmentError>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = ()> + 'static,
@@ -216,10 +201,8 @@ where
         Ok(Ok(())) => Ok(ExecutorHandle { name, thread }),
         Ok(Err(error)) => Err(error),
         Err(mpsc::RecvError) => {
-            let panic = thread.join().err().map_or_else(
-                || "it ended at once".to_owned(),
-                |panic| panic_text(panic.as_ref()),
-            );
+            let panic =
+                thread.join().err().map_or_else(|| "it ended at once".to_owned(), |panic| panic_text(panic.as_ref()));
             Err(EnvironmentError::other(&panic))
         }
     }

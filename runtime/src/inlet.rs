@@ -44,36 +44,16 @@ impl<T> Shared<T> {
 }
 
 /// A connected pair of at most `capacity` waiting inputs; `worker` is notified of each.
-pub(crate) fn inlet<T>(
-    capacity: usize,
-    worker: Notifier,
-    memory: MemoryBudget,
-) -> (Inlet<T>, Outlet<T>) {
+pub(crate) fn inlet<T>(capacity: usize, worker: Notifier, memory: MemoryBudget) -> (Inlet<T>, Outlet<T>) {
     assert!(capacity > 0, "an inlet holds at least one input");
     let queue = VecDeque::with_capacity(capacity);
-    let shared = Rc::new(RefCell::new(Shared {
-        queue,
-        capacity,
-        stop: None,
-        waiting: Vec::new(),
-    }));
-    (
-        Inlet {
-            shared: shared.clone(),
-            worker,
-            memory,
-        },
-        Outlet { shared },
-    )
+    let shared = Rc::new(RefCell::new(Shared { queue, capacity, stop: None, waiting: Vec::new() }));
+    (Inlet { shared: shared.clone(), worker, memory }, Outlet { shared })
 }
 
 impl<T> Clone for Inlet<T> {
     fn clone(&self) -> Inlet<T> {
-        Inlet {
-            shared: self.shared.clone(),
-            worker: self.worker.clone(),
-            memory: self.memory.clone(),
-        }
+        Inlet { shared: self.shared.clone(), worker: self.worker.clone(), memory: self.memory.clone() }
     }
 }
 

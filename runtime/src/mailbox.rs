@@ -128,15 +128,10 @@ impl<T: Send> Sender<T> {
     /// # Errors
     /// `Closed`, with the message, when the receiver is gone.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
-        let mut place = Place {
-            shared: &self.0,
-            ticket: None,
-        };
+        let mut place = Place { shared: &self.0, ticket: None };
         let mut held = Some(message);
         poll_fn(|cx| {
-            let message = held
-                .take()
-                .expect("polled once more only after it was put back");
+            let message = held.take().expect("polled once more only after it was put back");
             match self.try_send(message) {
                 Err(SendError::Full(message)) => {
                     place.wait(cx.waker());
@@ -202,10 +197,7 @@ impl<T> Place<'_, T> {
 impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.shared
-                .lock()
-                .waiting
-                .retain(|(taken, _)| *taken != ticket);
+            self.shared.lock().waiting.retain(|(taken, _)| *taken != ticket);
         }
     }
 }
@@ -258,11 +250,7 @@ impl<T: Send> Receiver<T> {
     pub fn recv_blocking(&self) -> Option<T> {
         let mut state = self.0.lock();
         while state.queue.is_empty() && state.senders > 0 {
-            state = self
-                .0
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.0.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         self.0.take(state)
     }
@@ -279,16 +267,9 @@ impl<T: Send> Receiver<T> {
             if left.is_zero() {
                 return Received::TimedOut;
             }
-            state = self
-                .0
-                .arrived
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.0.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        self.0
-            .take(state)
-            .map_or(Received::TimedOut, Received::Message)
+        self.0.take(state).map_or(Received::TimedOut, Received::Message)
     }
 
     /// Whether all senders are gone; messages may still be left.

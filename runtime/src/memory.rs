@@ -21,21 +21,13 @@ struct Shared {
 impl MemoryBudget {
     /// A budget of `limit_bytes`.
     pub fn of(limit_bytes: u64) -> MemoryBudget {
-        MemoryBudget {
-            shared: Arc::new(Shared {
-                limit_bytes,
-                used_bytes: AtomicU64::new(0),
-            }),
-        }
+        MemoryBudget { shared: Arc::new(Shared { limit_bytes, used_bytes: AtomicU64::new(0) }) }
     }
 
     /// Charges `bytes` if they fit, else nothing.
     pub fn try_charge(&self, bytes: u64) -> Option<Charge> {
         let used = self.shared.used_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let charge = Charge {
-            budget: self.clone(),
-            bytes,
-        };
+        let charge = Charge { budget: self.clone(), bytes };
         // Over the limit: dropping the charge takes it off again.
         (used.saturating_add(bytes) <= self.shared.limit_bytes).then_some(charge)
     }
@@ -43,10 +35,7 @@ impl MemoryBudget {
     /// Charges `bytes` even beyond the limit: for the reserve of a shard at the minimum, which may never be refused.
     pub fn charge(&self, bytes: u64) -> Charge {
         self.shared.used_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Charge {
-            budget: self.clone(),
-            bytes,
-        }
+        Charge { budget: self.clone(), bytes }
     }
 
     /// Bytes charged now.
@@ -76,10 +65,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget
-            .shared
-            .used_bytes
-            .fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.shared.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -13,9 +13,7 @@ pub struct Cores(Vec<usize>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CoresError {
     /// Neither a count nor a list.
-    #[error(
-        "`{0}` is neither a number of cores nor a list of them; write `2` for two cores or `0-3,6` for these"
-    )]
+    #[error("`{0}` is neither a number of cores nor a list of them; write `2` for two cores or `0-3,6` for these")]
     Syntax(String),
     /// A job needs at least one core.
     #[error("0 cores were asked for, at least 1 is needed; write `--cores 1`")]
@@ -42,9 +40,7 @@ pub enum CoresError {
     #[error("core {0} is given twice; a core takes one worker")]
     Twice(usize),
     /// The kernel did not say.
-    #[error(
-        "the kernel does not say which cores this process may use; check that sched_getaffinity is not barred"
-    )]
+    #[error("the kernel does not say which cores this process may use; check that sched_getaffinity is not barred")]
     Unknown,
 }
 
@@ -54,9 +50,7 @@ impl Cores {
     /// # Errors
     /// `Unknown` when the kernel refuses to say.
     pub fn available() -> Result<Cores, CoresError> {
-        let ids = core_affinity::get_core_ids()
-            .filter(|ids| !ids.is_empty())
-            .ok_or(CoresError::Unknown)?;
+        let ids = core_affinity::get_core_ids().filter(|ids| !ids.is_empty()).ok_or(CoresError::Unknown)?;
         let mut cores: Vec<usize> = ids.into_iter().map(|core| core.id).collect();
         cores.sort_unstable();
         Ok(Cores(cores))
@@ -83,10 +77,7 @@ impl Cores {
             return Err(CoresError::None);
         }
         if count > self.0.len() {
-            return Err(CoresError::TooMany {
-                asked: count,
-                available: self,
-            });
+            return Err(CoresError::TooMany { asked: count, available: self });
         }
         self.0.truncate(count);
         Ok(self)
@@ -144,11 +135,7 @@ impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0.as_slice();
         while let Some(&first) = rest.first() {
-            let run = rest
-                .iter()
-                .zip(first..)
-                .take_while(|(core, expected)| *core == expected)
-                .count();
+            let run = rest.iter().zip(first..).take_while(|(core, expected)| *core == expected).count();
             if rest.len() < self.0.len() {
                 f.write_str(",")?;
             }
@@ -167,9 +154,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Vec<usize>, String> {
-        Cores::parse_among(text, Cores(vec![0, 1, 2, 3, 6]))
-            .map(|cores| cores.0)
-            .map_err(|e| e.to_string())
+        Cores::parse_among(text, Cores(vec![0, 1, 2, 3, 6])).map(|cores| cores.0).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -183,47 +168,27 @@ mod tests {
 
     #[test]
     fn refusals_name_what_was_asked_and_what_may_be_used() {
-        assert_eq!(
-            parse("0"),
-            Err("0 cores were asked for, at least 1 is needed; write `--cores 1`".into())
-        );
+        assert_eq!(parse("0"), Err("0 cores were asked for, at least 1 is needed; write `--cores 1`".into()));
         assert_eq!(
             parse("9"),
-            Err("9 cores were asked for, but this process may use 5: 0-3,6; ask for fewer, or widen its CPU affinity".into())
+            Err("9 cores were asked for, but this process may use 5: 0-3,6; ask for fewer, or widen its CPU affinity"
+                .into())
         );
         assert_eq!(
             parse("2-99999999999999"),
-            Err("core 4 may not be used by this process, only 0-3,6; choose among these, or widen its CPU affinity".into())
+            Err("core 4 may not be used by this process, only 0-3,6; choose among these, or widen its CPU affinity"
+                .into())
         );
-        assert_eq!(
-            parse("1,0-2"),
-            Err("core 1 is given twice; a core takes one worker".into())
-        );
-        for bad in [
-            "",
-            ",",
-            "a",
-            "1-",
-            "-1",
-            "3-1",
-            "1,,2",
-            "+2",
-            "99999999999999999999999",
-        ] {
+        assert_eq!(parse("1,0-2"), Err("core 1 is given twice; a core takes one worker".into()));
+        for bad in ["", ",", "a", "1-", "-1", "3-1", "1,,2", "+2", "99999999999999999999999"] {
             let text = parse(bad).expect_err(bad);
-            assert!(
-                text.starts_with(&format!("`{bad}` is neither")),
-                "{bad}: {text}"
-            );
+            assert!(text.starts_with(&format!("`{bad}` is neither")), "{bad}: {text}");
         }
     }
 
     #[test]
     fn this_machine_allows_at_least_one_core_and_the_first_is_among_them() {
         let all = Cores::available().expect("the kernel says");
-        assert_eq!(
-            Cores::parse("1").expect("one core is there").ids(),
-            &all.ids()[..1]
-        );
+        assert_eq!(Cores::parse("1").expect("one core is there").ids(), &all.ids()[..1]);
     }
 }

@@ -50,11 +50,7 @@ impl Listener {
             }
             self.0.waker.register(cx.waker());
             // A notifier may have set the flag between the look and the registration; it found no waker then.
-            if self.take() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            if self.take() { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 
@@ -102,10 +98,7 @@ mod tests {
         const ROUNDS: usize = 2_000;
         let (ping, mut pinged) = signal();
         let (pong, mut ponged) = signal();
-        let settings = ExecutorSettings {
-            name: "pong".into(),
-            core: None,
-        };
+        let settings = ExecutorSettings { name: "pong".into(), core: None };
         let other = facade::start_executor(settings, move || async move {
             for _ in 0..ROUNDS {
                 pinged.wait().await;

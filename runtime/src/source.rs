@@ -88,11 +88,7 @@ pub trait SourceReader<T> {
     ///
     /// `Ok` means that the shard will yield nothing more. An error fails the job; passing troubles are retried inside
     /// and told by [`ShardInput::Trouble`].
-    fn read(
-        &self,
-        shard: ShardListing,
-        inlet: Inlet<T>,
-    ) -> LocalFuture<'static, Result<(), JobError>>;
+    fn read(&self, shard: ShardListing, inlet: Inlet<T>) -> LocalFuture<'static, Result<(), JobError>>;
 }
 
 /// What a reader says of its shard, in the order in which it holds.
@@ -107,6 +103,9 @@ pub enum ShardInput<T> {
         /// Of the last item.
         position: Position,
     },
+    /// Items behind those sent were read up to this time and held back, because they are stamped later than a stop.
+    /// For the watermark they count as folded.
+    Withheld(EventTime),
     /// Proof that all records stamped before this time have been sent (the source's margin is already taken off).
     Evidence(EventTime),
     /// How far the reader is behind the shard's tip, in ms. Moves nothing; for people.

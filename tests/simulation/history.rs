@@ -58,6 +58,17 @@ impl History {
         let (lost_requests, lost_answers) = (per_mille(60), per_mille(60));
         let (throttled, unavailable) = (per_mille(100), per_mille(60));
         let slow = rng.u8(..4) == 0;
+        // Some 3 000 records a second are busy enough for a world that is one thread.
+        let (every, burst_max) = pick(
+            rng,
+            &[
+                ((300, 900), 3),
+                ((1_000, 50_000), 9),
+                ((1_000, 50_000), 40),
+                ((10_000, 900_000), 9),
+                ((200_000, 3_000_000), 9),
+            ],
+        );
         History {
             seed,
             workers: pick(rng, &[1, 2, 2, 3, 16]),
@@ -73,9 +84,8 @@ impl History {
             before_ms: pick(rng, &[0, 10, 700, 5_000]),
             run_ms: rng.i64(500..6_000),
             publish_after_stop: rng.bool(),
-            put_every_us: pick(rng, &[(300, 900), (1_000, 50_000), (10_000, 900_000), (200_000, 3_000_000)])
-                .into_range(),
-            burst_max: pick(rng, &[1, 9, 40]),
+            put_every_us: every.into_range(),
+            burst_max,
             start_delay_us: if rng.bool() { 0..1_000 } else { 0..4_000_000 },
             turn_every_us: if slow { 1_000..200_000 } else { 50..5_000 },
             call_delay_us: if slow { 1_000..400_000 } else { 100..20_000 },
@@ -83,8 +93,9 @@ impl History {
             lost_answers,
             throttled,
             unavailable,
-            sink_refuses: pick(rng, &[0, 0, 500, 900]),
-            budget: pick(rng, &[(1, 4), (1, 100), (4_096, 4_097)]).into_range(),
+            sink_refuses: pick(rng, &[0, 0, 300, 700]),
+            // A worker whose turns are rare and tiny would need hours of its time.
+            budget: if slow { 500..1_000 } else { pick(rng, &[(10, 40), (1, 100), (4_096, 4_097)]).into_range() },
             empty_page_one_in: pick(rng, &[0, 0, 3]),
             clock_skew_ms: pick(rng, &[0, 0, -5_000, 600_000, -600_000]),
             barrier_every_ms: pick(rng, &[0, 0, 300]),

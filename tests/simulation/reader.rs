@@ -42,6 +42,9 @@ impl Reader {
                 Notice::Evidence { time_ms } => {
                     self.waiting.push_back(ShardInput::Evidence(EventTime::from_millis(time_ms)));
                 }
+                Notice::Withheld { highest_ms } => {
+                    self.waiting.push_back(ShardInput::Withheld(EventTime::from_millis(highest_ms)));
+                }
                 Notice::Lagging { .. } | Notice::Trouble(_) => {}
                 Notice::Gap(gap) => return Err(format!("gap in {}: {gap}", self.shard)),
                 Notice::Drained { .. } => return Err(format!("{} ended", self.shard)),

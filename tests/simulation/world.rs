@@ -322,7 +322,7 @@ impl World {
                 margin_ms: self.history.margin_ms,
                 seed: self.rng.u64(..),
                 // Five calls a second: fewer records a call and a busy history would take hours of its time.
-                records_per_call_max: [300, 10_000][self.rng.usize(..2)],
+                records_per_call_max: [1_500, 10_000][self.rng.usize(..2)],
             };
             let mut machine = Polling::new(settings, name.clone(), position);
             if let Some(stop_ms) = self.ledger.stop_ms() {
@@ -347,7 +347,9 @@ impl World {
         let run = self.workers[worker].run.as_mut().expect("turns begin with the start");
         for from in 0..self.history.workers {
             while run.accepts(from) {
-                let Some(message) = self.messages[from][worker].pop_front() else { break };
+                let Some(message) = self.messages[from][worker].pop_front() else {
+                    break;
+                };
                 run.on_message(from, message);
             }
             for back in self.returns[from][worker].drain(..) {
@@ -390,13 +392,17 @@ impl World {
 
     /// Passes on what waits, then does what the machine asked for.
     fn pump(&mut self, reader: usize) -> Result<(), String> {
-        let Some(action) = self.readers[reader].pump() else { return Ok(()) };
+        let Some(action) = self.readers[reader].pump() else {
+            return Ok(());
+        };
         match action {
             Action::Sleep { until } => {
                 self.schedule(until.as_nanos().max(self.now_ns), Event::Wake(reader));
             }
             Action::Finished => {}
-            Action::Failed { kind, message } => return Err(format!("reader failed, {kind:?}: {message}")),
+            Action::Failed { kind, message } => {
+                return Err(format!("reader failed, {kind:?}: {message}"));
+            }
             action => {
                 let sent = self.now();
                 let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;

@@ -44,10 +44,7 @@ pub struct Arena {
 impl Arena {
     /// An arena without memory; allocates when first used.
     pub fn new() -> Self {
-        Self {
-            bump: Bump::new(),
-            epoch: next_epoch(),
-        }
+        Self { bump: Bump::new(), epoch: next_epoch() }
     }
 
     /// Gives up everything in the arena and keeps its largest piece of memory.
@@ -68,13 +65,8 @@ impl Arena {
 
     /// A column with room for `capacity` elements.
     pub fn column<T: Copy>(&self, capacity: usize) -> Column<T> {
-        let mut column = Column {
-            elements: NonNull::dangling(),
-            length: 0,
-            capacity: 0,
-            epoch: self.epoch,
-            owns: PhantomData,
-        };
+        let mut column =
+            Column { elements: NonNull::dangling(), length: 0, capacity: 0, epoch: self.epoch, owns: PhantomData };
         if capacity > 0 {
             column.grow(self, capacity);
         }
@@ -90,10 +82,7 @@ impl Default for Arena {
 
 impl std::fmt::Debug for Arena {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Arena")
-            .field("bytes", &self.bytes())
-            .field("epoch", &self.epoch)
-            .finish()
+        f.debug_struct("Arena").field("bytes", &self.bytes()).field("epoch", &self.epoch).finish()
     }
 }
 
@@ -146,11 +135,7 @@ impl<T: Copy> Column<T> {
         }
         // SAFETY: there is room for `more.len()` elements behind `length` inside our live allocation. `more` cannot
         // overlap it: whoever holds a slice of this column borrows the column, which we have exclusively.
-        unsafe {
-            self.elements
-                .add(self.length)
-                .copy_from_nonoverlapping(NonNull::from(more).cast(), more.len())
-        };
+        unsafe { self.elements.add(self.length).copy_from_nonoverlapping(NonNull::from(more).cast(), more.len()) };
         self.length += more.len();
     }
 
@@ -183,15 +168,9 @@ impl<T: Copy> Column<T> {
     #[inline(never)]
     fn grow(&mut self, arena: &Arena, more: usize) {
         self.check(arena);
-        let needed = self
-            .length
-            .checked_add(more)
-            .expect("a column is shorter than the address space");
-        let capacity = needed
-            .max(self.capacity.saturating_mul(2))
-            .max(FIRST_CAPACITY);
-        let layout =
-            Layout::array::<T>(capacity).expect("a column is shorter than the address space");
+        let needed = self.length.checked_add(more).expect("a column is shorter than the address space");
+        let capacity = needed.max(self.capacity.saturating_mul(2)).max(FIRST_CAPACITY);
+        let layout = Layout::array::<T>(capacity).expect("a column is shorter than the address space");
         let elements: NonNull<T> = arena.bump.alloc_layout(layout).cast();
         // SAFETY: the old allocation holds `length` initialised elements and lives (checked above); the new one has room
         // for `capacity > length` and is aligned for `T`; allocations of a bump do not overlap (and if `T` has no size,
@@ -204,10 +183,7 @@ impl<T: Copy> Column<T> {
 
 impl<T: Copy> std::fmt::Debug for Column<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Column")
-            .field("len", &self.length)
-            .field("epoch", &self.epoch)
-            .finish()
+        f.debug_struct("Column").field("len", &self.length).field("epoch", &self.epoch).finish()
     }
 }
 
@@ -215,9 +191,7 @@ impl<T: Copy> std::fmt::Debug for Column<T> {
 #[cold]
 #[inline(never)]
 fn wrong_arena(column: u64, arena: u64) -> ! {
-    panic!(
-        "a column of arena epoch {column} was used with arena epoch {arena}: it belongs elsewhere or was given up"
-    );
+    panic!("a column of arena epoch {column} was used with arena epoch {arena}: it belongs elsewhere or was given up");
 }
 
 #[cfg(test)]

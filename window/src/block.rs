@@ -95,14 +95,7 @@ mod tests {
         fold.hand_over_all(&mut |_, block| blocks.push(block));
         let block = blocks.pop().expect("one pane, one owner");
         let arena = std::thread::spawn(move || {
-            assert_eq!(
-                (
-                    block.entries(),
-                    block.records(),
-                    block.pane_end().as_millis()
-                ),
-                (2, 3, 10)
-            );
+            assert_eq!((block.entries(), block.records(), block.pane_end().as_millis()), (2, 3, 10));
             assert_eq!(block.accumulators.slice(&block.arena), [2, 1]);
             block.into_arena()
         });

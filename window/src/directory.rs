@@ -18,13 +18,7 @@ pub(crate) struct Directory<K: Key + ?Sized> {
 
 impl<K: Key + ?Sized> Directory<K> {
     pub(crate) fn new() -> Self {
-        Self {
-            index: Probe::new(),
-            hashes: Vec::new(),
-            keys: Vec::new(),
-            retained: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { index: Probe::new(), hashes: Vec::new(), keys: Vec::new(), retained: Vec::new(), free: Vec::new() }
     }
 
     /// How many ids were ever in use at once: all ids are less.
@@ -44,25 +38,15 @@ impl<K: Key + ?Sized> Directory<K> {
     /// Memory held; what keys hold beyond their own size is not seen.
     pub(crate) fn bytes(&self) -> usize {
         let per_id = size_of::<u64>() + size_of::<K::Owned>() + size_of::<u32>();
-        self.index.bytes()
-            + self.keys.capacity() * per_id
-            + self.free.capacity() * size_of::<usize>()
+        self.index.bytes() + self.keys.capacity() * per_id + self.free.capacity() * size_of::<usize>()
     }
 
     /// The id of the key at `position` of a block's columns; a new one if it has none.
     ///
     /// A new id is held by nobody yet: [`Directory::retain`] it.
     #[inline]
-    pub(crate) fn id_of(
-        &mut self,
-        hash: u64,
-        keys: &K::Column,
-        arena: &Arena,
-        position: usize,
-    ) -> usize {
-        match self.index.find(hash, |id| {
-            keys.matches_owned(arena, position, &self.keys[id])
-        }) {
+    pub(crate) fn id_of(&mut self, hash: u64, keys: &K::Column, arena: &Arena, position: usize) -> usize {
+        match self.index.find(hash, |id| keys.matches_owned(arena, position, &self.keys[id])) {
             Found::At(id) => id,
             Found::Vacant(slot) => {
                 let id = match self.free.pop() {
@@ -108,8 +92,7 @@ mod tests {
 
     fn column(arena: &Arena, keys: &[&str]) -> <str as Key>::Column {
         let mut column = <str as Key>::Column::new_in(arena, keys.len());
-        keys.iter()
-            .for_each(|key| KeyColumn::<str>::push(&mut column, arena, key));
+        keys.iter().for_each(|key| KeyColumn::<str>::push(&mut column, arena, key));
         column
     }
 
@@ -141,9 +124,7 @@ mod tests {
             let arena = Arena::new();
             let mut keys = <u64 as Key>::Column::new_in(&arena, 50);
             (0..50).for_each(|i| keys.push(&arena, &(round * 50 + i)));
-            let ids: Vec<_> = (0..50)
-                .map(|i| directory.id_of(round * 50 + i as u64, &keys, &arena, i))
-                .collect();
+            let ids: Vec<_> = (0..50).map(|i| directory.id_of(round * 50 + i as u64, &keys, &arena, i)).collect();
             ids.iter().for_each(|id| directory.retain(*id));
             ids.iter().for_each(|id| directory.release(*id));
         }

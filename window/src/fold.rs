@@ -24,10 +24,7 @@ const SPARE_ARENAS_MAX: usize = 16;
 /// # Panics
 /// In debug builds, if there is no owner.
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "hash × owners ÷ 2^64 is less than owners"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "hash × owners ÷ 2^64 is less than owners")]
 pub fn owner_of(hash: u64, owners: u16) -> u16 {
     debug_assert!(owners > 0, "a job has at least one owner");
     ((u128::from(hash) * u128::from(owners)) >> 64) as u16
@@ -106,15 +103,9 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         let Part { block, index } = &mut self.deltas[self.current].parts[owner];
         let block = block.as_mut().expect("opened just above");
         let position = if K::ONLY_ONE {
-            if block.entries() == 0 {
-                block.push(hash, key, aggregate.identity())
-            } else {
-                0
-            }
+            if block.entries() == 0 { block.push(hash, key, aggregate.identity()) } else { 0 }
         } else {
-            match index.find(hash, |position| {
-                block.keys.matches(&block.arena, position, key)
-            }) {
+            match index.find(hash, |position| block.keys.matches(&block.arena, position, key)) {
                 Found::At(position) => position,
                 Found::Vacant(slot) => {
                     let position = block.push(hash, key, aggregate.identity());
@@ -126,10 +117,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         };
         block.records += 1;
         self.records += 1;
-        aggregate.accumulate(
-            &mut block.accumulators.slice_mut(&block.arena)[position],
-            item,
-        );
+        aggregate.accumulate(&mut block.accumulators.slice_mut(&block.arena)[position], item);
     }
 
     /// Gives every delta whose pane ends at or before `up_to` to `out`, oldest pane first: at most one block an owner
@@ -162,9 +150,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
 
     /// Whether [`Fold::hand_over`] with this time would give anything. O(1).
     pub fn has_due(&self, up_to: EventTime) -> bool {
-        self.deltas
-            .front()
-            .is_some_and(|oldest| oldest.pane_end <= up_to)
+        self.deltas.front().is_some_and(|oldest| oldest.pane_end <= up_to)
     }
 
     /// Whether nothing is waiting to be handed over.
@@ -179,13 +165,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
 
     /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
     pub fn bytes(&self) -> usize {
-        let deltas = self
-            .deltas
-            .iter()
-            .chain(&self.spare_deltas)
-            .flat_map(|delta| &delta.parts);
-        let parts =
-            deltas.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
+        let deltas = self.deltas.iter().chain(&self.spare_deltas).flat_map(|delta| &delta.parts);
+        let parts = deltas.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
         parts.sum::<usize>() + self.spare_arenas.iter().map(Arena::bytes).sum::<usize>()
     }
 
@@ -204,27 +185,13 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         let pane_end = self.spec.pane_end(time);
         self.first = self.spec.pane_first(pane_end);
         // The last pane of all covers its own end, because nothing is later.
-        self.last = if pane_end == EventTime::MAX {
-            pane_end
-        } else {
-            pane_end.saturating_sub(TimeSpan::from_millis(1))
-        };
-        self.current = self
-            .deltas
-            .partition_point(|delta| delta.pane_end < pane_end);
-        if self
-            .deltas
-            .get(self.current)
-            .is_none_or(|delta| delta.pane_end != pane_end)
-        {
+        self.last =
+            if pane_end == EventTime::MAX { pane_end } else { pane_end.saturating_sub(TimeSpan::from_millis(1)) };
+        self.current = self.deltas.partition_point(|delta| delta.pane_end < pane_end);
+        if self.deltas.get(self.current).is_none_or(|delta| delta.pane_end != pane_end) {
             let mut delta = self.spare_deltas.pop().unwrap_or_else(|| Delta {
                 pane_end,
-                parts: (0..self.owners)
-                    .map(|_| Part {
-                        block: None,
-                        index: Probe::new(),
-                    })
-                    .collect(),
+                parts: (0..self.owners).map(|_| Part { block: None, index: Probe::new() }).collect(),
             });
             delta.pane_end = pane_end;
             self.newest = self.newest.max(pane_end);
@@ -239,11 +206,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         let arena = self.spare_arenas.pop().unwrap_or_default();
         let delta = &mut self.deltas[self.current];
         // A pane behind the newest gets a few late records: no reason to make room for as many keys as the last one had.
-        let capacity = if delta.pane_end == self.newest {
-            self.entries_expected[owner]
-        } else {
-            0
-        };
+        let capacity = if delta.pane_end == self.newest { self.entries_expected[owner] } else { 0 };
         delta.parts[owner].block = Some(Block::new_in(arena, delta.pane_end, capacity));
     }
 }

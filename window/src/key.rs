@@ -98,9 +98,7 @@ macro_rules! int_key {
 
         impl KeyColumn<$int> for IntColumn<$int> {
             fn new_in(arena: &Arena, capacity: usize) -> Self {
-                Self {
-                    keys: arena.column(capacity),
-                }
+                Self { keys: arena.column(capacity) }
             }
 
             #[inline]
@@ -131,11 +129,7 @@ int_key!(i64, i64::cast_unsigned);
 
 impl<O> BytesColumn<O> {
     fn new_in(arena: &Arena, capacity: usize) -> Self {
-        Self {
-            ends: arena.column(capacity),
-            bytes: arena.column(0),
-            owned: PhantomData,
-        }
+        Self { ends: arena.column(capacity), bytes: arena.column(0), owned: PhantomData }
     }
 
     fn push(&mut self, arena: &Arena, key: &[u8]) {
@@ -243,9 +237,7 @@ impl KeyColumn<str> for BytesColumn<String> {
 
     fn copy_to(&self, arena: &Arena, position: usize, owned: &mut String) {
         owned.clear();
-        owned.push_str(
-            str::from_utf8(self.get(arena, position)).expect("only whole strings are pushed"),
-        );
+        owned.push_str(str::from_utf8(self.get(arena, position)).expect("only whole strings are pushed"));
     }
 }
 
@@ -287,27 +279,12 @@ mod tests {
 
     #[test]
     fn hashes_are_fixed_by_the_seed() {
-        assert_eq!(
-            Key::hash("tweet", HashSeed(7)),
-            Key::hash("tweet", HashSeed(7))
-        );
-        assert_ne!(
-            Key::hash("tweet", HashSeed(7)),
-            Key::hash("tweet", HashSeed(8))
-        );
-        assert_eq!(
-            Key::hash("tweet", HashSeed(7)),
-            Key::hash(b"tweet".as_slice(), HashSeed(7))
-        );
-        assert_ne!(
-            Key::hash(&1_u64, HashSeed(7)),
-            Key::hash(&2_u64, HashSeed(7))
-        );
+        assert_eq!(Key::hash("tweet", HashSeed(7)), Key::hash("tweet", HashSeed(7)));
+        assert_ne!(Key::hash("tweet", HashSeed(7)), Key::hash("tweet", HashSeed(8)));
+        assert_eq!(Key::hash("tweet", HashSeed(7)), Key::hash(b"tweet".as_slice(), HashSeed(7)));
+        assert_ne!(Key::hash(&1_u64, HashSeed(7)), Key::hash(&2_u64, HashSeed(7)));
         assert_eq!(Key::hash(&(), HashSeed(7)), 0);
-        assert_eq!(
-            Key::hash(&-1_i64, HashSeed(1)),
-            Key::hash(&u64::MAX, HashSeed(1))
-        );
+        assert_eq!(Key::hash(&-1_i64, HashSeed(1)), Key::hash(&u64::MAX, HashSeed(1)));
     }
 
     #[test]
@@ -315,21 +292,14 @@ mod tests {
         let arena = Arena::new();
         let mut column = <str as Key>::Column::new_in(&arena, 1);
         let words = ["", "é", "longer than the others", "", "x"];
-        words
-            .iter()
-            .for_each(|word| KeyColumn::<str>::push(&mut column, &arena, word));
+        words.iter().for_each(|word| KeyColumn::<str>::push(&mut column, &arena, word));
         let mut owned = String::from("stale");
         for (i, word) in words.iter().enumerate() {
             assert!(KeyColumn::<str>::matches(&column, &arena, i, word));
             assert!(!KeyColumn::<str>::matches(&column, &arena, i, "other"));
             KeyColumn::<str>::copy_to(&column, &arena, i, &mut owned);
             assert_eq!(owned, *word);
-            assert!(KeyColumn::<str>::matches_owned(
-                &column,
-                &arena,
-                i,
-                &word.to_string()
-            ));
+            assert!(KeyColumn::<str>::matches_owned(&column, &arena, i, &word.to_string()));
         }
     }
 }

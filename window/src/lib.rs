@@ -36,6 +36,4 @@ pub use owner::{Owner, OwnerCounters, OwnerPoll};
 pub use rows::{ROWS_MAX, Rows};
 pub use spec::{PANES_PER_WINDOW_MAX, SpecError, WindowSpec};
 pub use time::{EventTime, TimeSpan, millis, secs};
-pub use watermark::{
-    Holder, OwnerWatermark, ShardName, ShardWatermark, WorkerMark, WorkerWatermark,
-};
+pub use watermark::{Holder, OwnerWatermark, ShardName, ShardWatermark, WorkerMark, WorkerWatermark};

@@ -98,11 +98,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     /// # Panics
     /// If `spec` has a lateness: late firings are not there yet, and must be refused before.
     pub fn new(spec: WindowSpec, seed: HashSeed, partial_before: Option<EventTime>) -> Self {
-        assert_eq!(
-            spec.lateness(),
-            TimeSpan::ZERO,
-            "windows with a lateness are to be refused before they get here"
-        );
+        assert_eq!(spec.lateness(), TimeSpan::ZERO, "windows with a lateness are to be refused before they get here");
         Self {
             spec,
             seed,
@@ -128,11 +124,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     ///
     /// A block that no window wants any more is counted in [`OwnerCounters::late_records`] and dropped. Cost: two probes an
     /// entry; allocates only for keys and panes beyond the most there were.
-    pub fn combine<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
-        &mut self,
-        aggregate: &G,
-        block: Block<K, A>,
-    ) -> Arena {
+    pub fn combine<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&mut self, aggregate: &G, block: Block<K, A>) -> Arena {
         self.counters.blocks += 1;
         let (pane_end, records) = (block.pane_end, block.records);
         if self.spec.last_window_end(pane_end) <= self.decided {
@@ -147,14 +139,10 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         let combine = |into: &mut A, other: &A| aggregate.combine(into, other);
         let (pane, is_in) = self.panes.pane(pane_end);
         pane.records += records;
-        let (hashes, parts) = (
-            block.hashes.slice(&block.arena),
-            block.accumulators.slice(&block.arena),
-        );
+        let (hashes, parts) = (block.hashes.slice(&block.arena), block.accumulators.slice(&block.arena));
         for (at, (hash, part)) in hashes.iter().zip(parts).enumerate() {
             let id = self.directory.id_of(*hash, &block.keys, &block.arena, at);
-            self.totals
-                .reach(self.directory.ids(), || aggregate.identity());
+            self.totals.reach(self.directory.ids(), || aggregate.identity());
             let (position, is_new) = pane.entry(id, *part);
             if is_new {
                 self.directory.retain(id);
@@ -191,8 +179,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         rows.clear();
         loop {
             let done = match self.phase {
-                Phase::Waiting => match self.next_window_end().filter(|end| *end <= self.watermark)
-                {
+                Phase::Waiting => match self.next_window_end().filter(|end| *end <= self.watermark) {
                     Some(end) => {
                         // From here the totals are those of this window: an earlier one, were it to get records now,
                         // could not be emitted any more.
@@ -260,15 +247,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     ///
     /// Windows that do not overlap deduct nothing, whatever the aggregate: all their entries leave before the totals are
     /// read again.
-    fn deduct_of<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
-        &self,
-        aggregate: &G,
-    ) -> Option<Deduct<A>> {
-        if self.spec.slide() == self.spec.size() {
-            Some(|_, _| ())
-        } else {
-            aggregate.deduct()
-        }
+    fn deduct_of<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&self, aggregate: &G) -> Option<Deduct<A>> {
+        if self.spec.slide() == self.spec.size() { Some(|_, _| ()) } else { aggregate.deduct() }
     }
 
     /// Adds the panes of the window that are not in the totals yet. Says whether all are.
@@ -281,8 +261,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         while let Some(pane) = self.panes.entering().filter(|pane| pane.end <= end) {
             let count = budget.take_up_to(pane.len() - pane.entered);
             for (id, entry) in pane.entries(pane.entered, count) {
-                self.totals
-                    .enter(id, entry, |total, entry| aggregate.combine(total, entry));
+                self.totals.enter(id, entry, |total, entry| aggregate.combine(total, entry));
             }
             pane.entered += count;
             self.counters.entries_slid += count as u64;
@@ -321,17 +300,11 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         }
         self.counters.rows += count as u64;
         self.phase = if !rows.last {
-            Phase::Emitting {
-                end,
-                row: row + count,
-            }
+            Phase::Emitting { end, row: row + count }
         } else {
             self.counters.windows += 1;
             if self.deduct_of(aggregate).is_some() {
-                Phase::Leaving {
-                    limit: self.leave_limit(end),
-                    entry: 0,
-                }
+                Phase::Leaving { limit: self.leave_limit(end), entry: 0 }
             } else {
                 self.panes.on_totals_dropped();
                 Phase::Clearing { end }
@@ -346,10 +319,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         self.totals.drop_last(count);
         let done = self.totals.live().is_empty();
         if done {
-            self.phase = Phase::Leaving {
-                limit: self.leave_limit(end),
-                entry: 0,
-            };
+            self.phase = Phase::Leaving { limit: self.leave_limit(end), entry: 0 };
         }
         done
     }
@@ -363,13 +333,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     }
 
     /// Lets go of the panes that no later window wants. Says whether all are gone.
-    fn leave(
-        &mut self,
-        limit: EventTime,
-        mut from: usize,
-        deduct: Option<Deduct<A>>,
-        budget: &mut Budget,
-    ) -> bool {
+    fn leave(&mut self, limit: EventTime, mut from: usize, deduct: Option<Deduct<A>>, budget: &mut Budget) -> bool {
         while let Some(pane) = self.panes.oldest_mut().filter(|pane| pane.end <= limit) {
             self.open_records -= std::mem::take(&mut pane.records);
             let count = budget.take_up_to(pane.len() - from);

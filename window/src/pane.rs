@@ -21,15 +21,7 @@ pub(crate) struct Pane<A: Copy> {
 impl<A: Copy> Pane<A> {
     fn new_in(arena: Arena, index: Probe, end: EventTime) -> Self {
         let (ids, accumulators) = (arena.column(0), arena.column(0));
-        Self {
-            end,
-            records: 0,
-            entered: 0,
-            ids,
-            accumulators,
-            index,
-            arena,
-        }
+        Self { end, records: 0, entered: 0, ids, accumulators, index, arena }
     }
 
     /// The pane's memory, empty, for the next one.
@@ -51,9 +43,7 @@ impl<A: Copy> Pane<A> {
     pub(crate) fn entries(&self, from: usize, count: usize) -> impl Iterator<Item = (usize, &A)> {
         let range = from..from + count;
         let ids = &self.ids.slice(&self.arena)[range.clone()];
-        ids.iter()
-            .map(|id| *id as usize)
-            .zip(&self.accumulators.slice(&self.arena)[range])
+        ids.iter().map(|id| *id as usize).zip(&self.accumulators.slice(&self.arena)[range])
     }
 
     /// Where the entry of `id` is, and whether it was made just now, holding `accumulator`. One that was there is left
@@ -62,20 +52,14 @@ impl<A: Copy> Pane<A> {
     pub(crate) fn entry(&mut self, id: usize, accumulator: A) -> (usize, bool) {
         let small = u32::try_from(id).expect("fewer than 2^32 keys at one owner");
         let ids = self.ids.slice(&self.arena);
-        match self
-            .index
-            .find(spread(small), |position| ids[position] == small)
-        {
+        match self.index.find(spread(small), |position| ids[position] == small) {
             Found::At(position) => (position, false),
             Found::Vacant(slot) => {
                 let position = self.len();
                 self.ids.push(&self.arena, small);
                 self.accumulators.push(&self.arena, accumulator);
                 let ids = self.ids.slice(&self.arena);
-                self.index
-                    .insert(slot, spread(small), position, |position| {
-                        spread(ids[position])
-                    });
+                self.index.insert(slot, spread(small), position, |position| spread(ids[position]));
                 (position, true)
             }
         }
@@ -90,9 +74,7 @@ impl<A: Copy> Pane<A> {
 /// A hash of an id: Fibonacci hashing, with the well-mixed upper half in front, where slots are chosen.
 #[inline]
 fn spread(id: u32) -> u64 {
-    u64::from(id)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(32)
+    u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }
 
 /// All retained panes, ascending.
@@ -112,12 +94,7 @@ pub(crate) struct Panes<A: Copy> {
 impl<A: Copy> Panes<A> {
     /// Keeps the memory of up to `spare_max` panes that left.
     pub(crate) fn new(spare_max: usize) -> Self {
-        Self {
-            panes: VecDeque::new(),
-            entered: 0,
-            spare: Vec::new(),
-            spare_max,
-        }
+        Self { panes: VecDeque::new(), entered: 0, spare: Vec::new(), spare_max }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -196,10 +173,7 @@ mod tests {
         assert!(!is_in);
         for id in [5, 3, 5_000_000, 3] {
             let (position, is_new) = pane.entry(id, 0);
-            assert_eq!(
-                is_new,
-                position + 1 == pane.len() && *pane.accumulator_mut(position) == 0
-            );
+            assert_eq!(is_new, position + 1 == pane.len() && *pane.accumulator_mut(position) == 0);
             *pane.accumulator_mut(position) += id as u64;
         }
         let entries: Vec<_> = pane.entries(0, 3).map(|(id, sum)| (id, *sum)).collect();

@@ -31,11 +31,7 @@ const POSITION_BITS: u32 = 32;
 
 impl Probe {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: vec![0; SLOTS_MIN].into(),
-            used: 0,
-            generation: 1,
-        }
+        Self { slots: vec![0; SLOTS_MIN].into(), used: 0, generation: 1 }
     }
 
     /// Memory held.
@@ -77,13 +73,7 @@ impl Probe {
     ///
     /// Grows when three quarters full, and then needs the hash of every position (sequential, so cheap to fetch).
     #[inline]
-    pub(crate) fn insert(
-        &mut self,
-        vacant: usize,
-        hash: u64,
-        position: usize,
-        hash_of: impl Fn(usize) -> u64,
-    ) {
+    pub(crate) fn insert(&mut self, vacant: usize, hash: u64, position: usize, hash_of: impl Fn(usize) -> u64) {
         debug_assert!(self.is_empty_slot(self.slots[vacant]));
         let low = u32::try_from(position).expect("fewer than 2^32 keys in one place");
         self.slots[vacant] = self.upper(hash) << POSITION_BITS | u64::from(low);
@@ -99,10 +89,7 @@ impl Probe {
         let mut gap = home(hash) & mask;
         loop {
             let slot = self.slots[gap];
-            assert!(
-                !self.is_empty_slot(slot),
-                "position {position} to be removed is not in the index"
-            );
+            assert!(!self.is_empty_slot(slot), "position {position} to be removed is not in the index");
             if position_of(slot) == position {
                 break;
             }
@@ -117,8 +104,7 @@ impl Probe {
                 break;
             }
             let wanted = home(hash_of(position_of(slot))) & mask;
-            let (from_wanted, from_gap) =
-                (at.wrapping_sub(wanted) & mask, at.wrapping_sub(gap) & mask);
+            let (from_wanted, from_gap) = (at.wrapping_sub(wanted) & mask, at.wrapping_sub(gap) & mask);
             if from_wanted >= from_gap {
                 self.slots[gap] = slot;
                 gap = at;
@@ -160,19 +146,13 @@ impl Probe {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the lower bits are wanted, on any machine"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted, on any machine")]
 fn home(hash: u64) -> usize {
     hash as usize
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the lower half of a slot is the position"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the lower half of a slot is the position")]
 fn position_of(slot: u64) -> usize {
     slot as u32 as usize
 }
@@ -219,9 +199,7 @@ mod tests {
     fn stale_slots_stay_empty_when_generations_come_round() {
         let mut probe = Probe::new();
         for round in 0..70_000 {
-            let Found::Vacant(slot) = probe.find(5, |_| true) else {
-                panic!("stale position in round {round}")
-            };
+            let Found::Vacant(slot) = probe.find(5, |_| true) else { panic!("stale position in round {round}") };
             probe.insert(slot, 5, round, |_| 5);
             assert_eq!(probe.find(5, |_| true), Found::At(round));
             probe.clear();

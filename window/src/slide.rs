@@ -19,10 +19,7 @@ struct Total<A> {
 
 impl<A: Copy> Totals<A> {
     pub(crate) fn new() -> Self {
-        Self {
-            totals: Vec::new(),
-            live: Vec::new(),
-        }
+        Self { totals: Vec::new(), live: Vec::new() }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -33,11 +30,7 @@ impl<A: Copy> Totals<A> {
     #[inline]
     pub(crate) fn reach(&mut self, ids: usize, filler: impl Fn() -> A) {
         if self.totals.len() < ids {
-            self.totals.resize_with(ids, || Total {
-                value: filler(),
-                panes: 0,
-                place: 0,
-            });
+            self.totals.resize_with(ids, || Total { value: filler(), panes: 0, place: 0 });
         }
     }
 

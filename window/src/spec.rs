@@ -30,9 +30,7 @@ pub struct WindowSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Size or slide is zero.
-    #[error(
-        "a window of {size_ms} ms by {slide_ms} ms is not possible: size and slide must be at least 1 ms"
-    )]
+    #[error("a window of {size_ms} ms by {slide_ms} ms is not possible: size and slide must be at least 1 ms")]
     Zero {
         /// The size asked for.
         size_ms: i64,
@@ -81,20 +79,9 @@ impl WindowSpec {
         let pane_ms = gcd(size_ms, slide_ms);
         let panes = size_ms / pane_ms;
         if panes > PANES_PER_WINDOW_MAX {
-            return Err(SpecError::TooManyPanes {
-                size_ms,
-                slide_ms,
-                pane_ms,
-                panes,
-            });
+            return Err(SpecError::TooManyPanes { size_ms, slide_ms, pane_ms, panes });
         }
-        Ok(Self {
-            size: size_ms,
-            slide: slide_ms,
-            offset: 0,
-            lateness: 0,
-            pane: pane_ms,
-        })
+        Ok(Self { size: size_ms, slide: slide_ms, offset: 0, lateness: 0, pane: pane_ms })
     }
 
     /// Windows of `size`, one behind the other.
@@ -148,8 +135,7 @@ impl WindowSpec {
 
     /// How many panes enter and leave with a slide, 1 to [`PANES_PER_WINDOW_MAX`].
     pub fn panes_per_slide(&self) -> usize {
-        usize::try_from(self.slide / self.pane)
-            .expect("at most 65 535, because the slide is at most the size")
+        usize::try_from(self.slide / self.pane).expect("at most 65 535, because the slide is at most the size")
     }
 
     /// End of the pane that covers `t`: the least pane boundary (`offset + k × pane`) greater than `t`.
@@ -169,10 +155,7 @@ impl WindowSpec {
     /// End of the first window that holds the pane ending at `pane_end`.
     #[inline]
     pub fn first_window_end(&self, pane_end: EventTime) -> EventTime {
-        self.after(
-            EventTime::from_millis(pane_end.as_millis().saturating_sub(1)),
-            self.slide,
-        )
+        self.after(EventTime::from_millis(pane_end.as_millis().saturating_sub(1)), self.slide)
     }
 
     /// End of the last window that holds the pane ending at `pane_end`: the greatest window end less than
@@ -215,11 +198,7 @@ impl WindowSpec {
     /// Remainders first, so that nothing overflows: both are in `0..step`, and so is the wrapped difference.
     #[inline]
     fn past(&self, t: i64, step: i64) -> i64 {
-        let offset = if step == self.slide {
-            self.offset
-        } else {
-            self.offset % step
-        };
+        let offset = if step == self.slide { self.offset } else { self.offset % step };
         let past = t.rem_euclid(step) - offset;
         if past < 0 { past + step } else { past }
     }

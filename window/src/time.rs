@@ -100,12 +100,7 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         assert_eq!(EventTime::MAX.saturating_add(millis(1)), EventTime::MAX);
         assert_eq!(EventTime::MIN.saturating_sub(secs(1)), EventTime::MIN);
-        assert_eq!(
-            EventTime::from_millis(-1)
-                .saturating_add(millis(2))
-                .as_millis(),
-            1
-        );
+        assert_eq!(EventTime::from_millis(-1).saturating_add(millis(2)).as_millis(), 1);
         assert_eq!(secs(i64::MAX).as_millis(), i64::MAX);
     }
 

@@ -4,9 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use weir_window::{
-    Budget, EventTime, Fold, HashSeed, Key, Owner, OwnerPoll, Rows, WindowSpec, counting, millis,
-};
+use weir_window::{Budget, EventTime, Fold, HashSeed, Key, Owner, OwnerPoll, Rows, WindowSpec, counting, millis};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -40,9 +38,7 @@ fn allocations_per_slide<K: Key + ?Sized>(slides: i64, keys: &[Box<K>]) -> Vec<u
     let spec = WindowSpec::sliding(millis(80), millis(10)).expect("valid");
     let (seed, count) = (HashSeed(3), counting());
     let mut folds: Vec<_> = (0..2).map(|_| Fold::<K, u64>::new(spec, seed, 3)).collect();
-    let mut owners: Vec<_> = (0..3)
-        .map(|_| Owner::<K, u64>::new(spec, seed, None))
-        .collect();
+    let mut owners: Vec<_> = (0..3).map(|_| Owner::<K, u64>::new(spec, seed, None)).collect();
     let mut rows = Rows::new();
     let (mut allocations, mut emitted) = (Vec::with_capacity(1_000), 0);
     for slide in 0..slides {
@@ -62,9 +58,7 @@ fn allocations_per_slide<K: Key + ?Sized>(slides: i64, keys: &[Box<K>]) -> Vec<u
                 home[used] = Some(owners[usize::from(owner)].combine::<(), _>(&count, block));
                 used += 1;
             });
-            home.into_iter()
-                .flatten()
-                .for_each(|arena| fold.take_home(arena));
+            home.into_iter().flatten().for_each(|arena| fold.take_home(arena));
         }
         for owner in &mut owners {
             owner.advance(now.saturating_sub(millis(10)));
@@ -98,9 +92,5 @@ fn nothing_is_allocated_per_record_or_slide_once_warm() {
 fn strings_allocate_for_their_rows_and_nothing_else() {
     let words: Vec<Box<str>> = (0..300).map(|n| format!("key-{n}").into()).collect();
     let allocations = allocations_per_slide(200, &words);
-    assert_eq!(
-        allocations[100..].iter().max(),
-        Some(&300),
-        "{allocations:?}"
-    );
+    assert_eq!(allocations[100..].iter().max(), Some(&300), "{allocations:?}");
 }

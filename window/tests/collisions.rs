@@ -1,8 +1,7 @@
 //! A key whose hash is always the same: everything collides, nothing is confused.
 
 use weir_window::{
-    Arena, Budget, EventTime, Fold, HashSeed, Key, KeyColumn, Owner, OwnerPoll, Rows, WindowSpec,
-    counting, millis,
+    Arena, Budget, EventTime, Fold, HashSeed, Key, KeyColumn, Owner, OwnerPoll, Rows, WindowSpec, counting, millis,
 };
 
 struct Clashing(u64);
@@ -58,13 +57,8 @@ fn keys_whose_hashes_collide_are_told_apart() {
     owner.advance(EventTime::MAX);
     let (mut rows, mut sum) = (Rows::new(), 0);
     while owner.poll::<(), _>(&count, &mut Budget::of(1_000), &mut rows) == OwnerPoll::Emitted {
-        sum += rows
-            .drain()
-            .map(|(key, count)| count * (key + 1))
-            .sum::<u64>();
+        sum += rows.drain().map(|(key, count)| count * (key + 1)).sum::<u64>();
     }
-    let expected: u64 = (0..100_u64)
-        .map(|t| (0..=t % 30).map(|key| key + 1).sum::<u64>())
-        .sum();
+    let expected: u64 = (0..100_u64).map(|t| (0..=t % 30).map(|key| key + 1).sum::<u64>()).sum();
     assert_eq!((sum, owner.keys()), (2 * expected, 0));
 }

@@ -13,14 +13,7 @@ fn world(size: i64, slide: i64, deducts: bool) -> World<u64> {
 
 fn deliver(world: &mut World<u64>, records: &[(i64, u64)], w: i64, bounds: &mut Bounds) {
     for (time, key) in records {
-        world.fold(
-            0,
-            Record {
-                time: *time,
-                key: *key,
-                value: 1,
-            },
-        );
+        world.fold(0, Record { time: *time, key: *key, value: 1 });
     }
     world.hand_over(0, EventTime::MAX);
     while !world.in_flight.is_empty() {
@@ -38,9 +31,8 @@ fn late_records(world: &World<u64>) -> u64 {
 fn late_block_is_right_at_every_cut_of_a_slide() {
     for (size, slide) in [(40, 10), (40, 20), (30, 20), (20, 20)] {
         for deducts in [true, false] {
-            for (late, key) in [2, 12, 22, 32, 42, 52, 72, 512, 992, 1_002]
-                .into_iter()
-                .flat_map(|t| [(t, 1), (t, 2), (t, 3), (t, 9)])
+            for (late, key) in
+                [2, 12, 22, 32, 42, 52, 72, 512, 992, 1_002].into_iter().flat_map(|t| [(t, 1), (t, 2), (t, 3), (t, 9)])
             {
                 late_at_every_cut(size, slide, deducts, (late, key));
             }
@@ -52,17 +44,7 @@ fn late_at_every_cut(size: i64, slide: i64, deducts: bool, late: (i64, u64)) {
     for cut in 1.. {
         let (mut world, mut bounds, mut polls) = (world(size, slide, deducts), Bounds::new(), 0);
         // Nothing in the pane of 20 to 30, so that it may be opened among others; then silence.
-        let on_time = [
-            (1, 1),
-            (3, 2),
-            (11, 1),
-            (11, 3),
-            (33, 1),
-            (34, 4),
-            (41, 2),
-            (1_000, 1),
-            (1_000, 5),
-        ];
+        let on_time = [(1, 1), (3, 2), (11, 1), (11, 3), (33, 1), (34, 4), (41, 2), (1_000, 1), (1_000, 5)];
         deliver(&mut world, &on_time, i64::MIN, &mut bounds);
         let mut done = true;
         for w in [15, 45, 1_010, 2_000] {
@@ -97,15 +79,8 @@ fn record_for_no_window_to_come_is_counted_and_not_emitted() {
     deliver(&mut world, &[(15, 1), (15, 2)], 20, &mut bounds);
     assert_eq!(late_records(&world), 3);
     world.finish(100);
-    let counts: Vec<_> = world
-        .rows()
-        .iter()
-        .map(|(row, acc)| (*row, acc.0))
-        .collect();
-    assert_eq!(
-        counts,
-        [((10, 1), 1), ((20, 1), 2), ((30, 1), 2), ((30, 2), 1)]
-    );
+    let counts: Vec<_> = world.rows().iter().map(|(row, acc)| (*row, acc.0)).collect();
+    assert_eq!(counts, [((10, 1), 1), ((20, 1), 2), ((30, 1), 2), ((30, 2), 1)]);
 }
 
 #[test]
@@ -117,11 +92,7 @@ fn record_behind_the_watermark_whose_window_has_not_fired_is_on_time() {
     deliver(&mut world, &[(1, 1)], 19, &mut bounds);
     assert_eq!(late_records(&world), 0);
     world.finish(100);
-    let counts: Vec<_> = world
-        .rows()
-        .iter()
-        .map(|(row, acc)| (*row, acc.0))
-        .collect();
+    let counts: Vec<_> = world.rows().iter().map(|(row, acc)| (*row, acc.0)).collect();
     assert_eq!(counts, [((20, 1), 2), ((30, 1), 1)]);
 }
 
@@ -136,10 +107,7 @@ fn silence_settles_windows_so_that_what_comes_for_them_is_late() {
     deliver(&mut world, &[(990, 1)], 1_000, &mut bounds);
     assert_eq!(late_records(&world), 3);
     world.finish(1);
-    assert_eq!(
-        world.rows().keys().copied().collect::<Vec<_>>(),
-        [(1_010, 1)]
-    );
+    assert_eq!(world.rows().keys().copied().collect::<Vec<_>>(), [(1_010, 1)]);
 }
 
 #[test]

@@ -6,17 +6,11 @@ use weir_window::{Aggregate, counting, summing};
 
 fn part<G: Aggregate<i64>>(aggregate: &G, items: &[i64]) -> G::Accumulator {
     let mut acc = aggregate.identity();
-    items
-        .iter()
-        .for_each(|item| aggregate.accumulate(&mut acc, item));
+    items.iter().for_each(|item| aggregate.accumulate(&mut acc, item));
     acc
 }
 
-fn combined<G: Aggregate<i64>>(
-    aggregate: &G,
-    mut a: G::Accumulator,
-    b: &G::Accumulator,
-) -> G::Accumulator {
+fn combined<G: Aggregate<i64>>(aggregate: &G, mut a: G::Accumulator, b: &G::Accumulator) -> G::Accumulator {
     aggregate.combine(&mut a, b);
     a
 }
@@ -24,22 +18,10 @@ fn combined<G: Aggregate<i64>>(
 fn hold<G: Aggregate<i64, Accumulator: PartialEq + Debug>>(aggregate: &G, [x, y, z]: [&[i64]; 3]) {
     let [a, b, c] = [x, y, z].map(|items| part(aggregate, items));
     let left = combined(aggregate, combined(aggregate, a, &b), &c);
-    assert_eq!(
-        left,
-        combined(aggregate, a, &combined(aggregate, b, &c)),
-        "associative"
-    );
-    assert_eq!(
-        combined(aggregate, a, &b),
-        combined(aggregate, b, &a),
-        "commutative"
-    );
+    assert_eq!(left, combined(aggregate, a, &combined(aggregate, b, &c)), "associative");
+    assert_eq!(combined(aggregate, a, &b), combined(aggregate, b, &a), "commutative");
     assert_eq!(combined(aggregate, aggregate.identity(), &a), a, "identity");
-    assert_eq!(
-        part(aggregate, &[x, y].concat()),
-        combined(aggregate, a, &b),
-        "accumulate is combine"
-    );
+    assert_eq!(part(aggregate, &[x, y].concat()), combined(aggregate, a, &b), "accumulate is combine");
     if let Some(deduct) = aggregate.deduct() {
         let mut rest = combined(aggregate, a, &b);
         deduct(&mut rest, &b);

@@ -55,9 +55,7 @@ fn setting() -> impl Strategy<Value = Setting> {
     let counts = prop_oneof![Just(1_u16), Just(2), Just(3), Just(16)];
     (shape, -30_i64..30, counts.clone(), counts, any::<bool>()).prop_map(
         |((size, slide), offset, workers, owners, deducts)| Setting {
-            spec: WindowSpec::sliding(millis(size), millis(slide))
-                .expect("valid")
-                .with_offset(offset),
+            spec: WindowSpec::sliding(millis(size), millis(slide)).expect("valid").with_offset(offset),
             workers,
             owners,
             deducts,
@@ -69,14 +67,8 @@ fn setting() -> impl Strategy<Value = Setting> {
 fn stream() -> impl Strategy<Value = Vec<Record>> {
     let base = prop_oneof![4 => Just(0_i64), 1 => Just(i64::MIN), 1 => Just(i64::MAX - 300), 1 => Just(-1_000_000_007)];
     let times = prop::collection::vec(0_i64..300, 1..120);
-    (
-        base,
-        times,
-        prop::collection::vec((0_u64..12, -3_i64..4), 120),
-        0..4,
-        0..3,
-    )
-        .prop_map(|(base, mut times, rest, order, gaps)| {
+    (base, times, prop::collection::vec((0_u64..12, -3_i64..4), 120), 0..4, 0..3).prop_map(
+        |(base, mut times, rest, order, gaps)| {
             match order {
                 0 => times.sort_unstable(),
                 1 => {
@@ -88,25 +80,12 @@ fn stream() -> impl Strategy<Value = Vec<Record>> {
             }
             if gaps == 0 && base < 1_000_000 {
                 // Silence of an hour and of 300 years.
-                times
-                    .iter_mut()
-                    .filter(|t| **t > 100)
-                    .for_each(|t| *t += 3_600_000);
-                times
-                    .iter_mut()
-                    .filter(|t| **t > 3_600_200)
-                    .for_each(|t| *t += 10_000_000_000_000);
+                times.iter_mut().filter(|t| **t > 100).for_each(|t| *t += 3_600_000);
+                times.iter_mut().filter(|t| **t > 3_600_200).for_each(|t| *t += 10_000_000_000_000);
             }
-            times
-                .iter()
-                .zip(rest)
-                .map(|(t, (key, value))| Record {
-                    time: base + t,
-                    key,
-                    value,
-                })
-                .collect()
-        })
+            times.iter().zip(rest).map(|(t, (key, value))| Record { time: base + t, key, value }).collect()
+        },
+    )
 }
 
 fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -123,29 +102,14 @@ fn steps(length: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn world<K: TestKey + ?Sized>(setting: &Setting) -> World<K> {
-    World::new(
-        setting.spec,
-        Stats {
-            deducts: setting.deducts,
-        },
-        setting.workers,
-        setting.owners,
-    )
+    World::new(setting.spec, Stats { deducts: setting.deducts }, setting.workers, setting.owners)
 }
 
 /// The earliest record that no owner has yet.
 fn undelivered<K: Key + ?Sized>(world: &World<K>, to_come: &[Record]) -> Option<i64> {
-    let unsent = world
-        .unsent
-        .iter()
-        .flat_map(|unsent| unsent.values().flatten());
+    let unsent = world.unsent.iter().flat_map(|unsent| unsent.values().flatten());
     let in_flight = world.in_flight.iter().flat_map(|flight| &flight.records);
-    to_come
-        .iter()
-        .chain(unsent)
-        .chain(in_flight)
-        .map(|record| record.time)
-        .min()
+    to_come.iter().chain(unsent).chain(in_flight).map(|record| record.time).min()
 }
 
 fn between(low: i64, high: i64, share: u8) -> i64 {
@@ -189,10 +153,7 @@ fn on_time<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[S
                 world.settle(5);
                 // Everything that ends by now is out, and right.
                 let expected = recount(&setting.spec, stream, K::ONLY_ONE);
-                let due: Expected = expected
-                    .into_iter()
-                    .filter(|((end, _), _)| *end <= w)
-                    .collect();
+                let due: Expected = expected.into_iter().filter(|((end, _), _)| *end <= w).collect();
                 assert_eq!(world.rows(), due);
             }
         }
@@ -214,17 +175,7 @@ fn check_work<K: TestKey + ?Sized>(world: &World<K>, setting: &Setting, records:
         combined += c.entries_combined;
         late += c.late_records;
     });
-    assert_eq!(
-        (
-            late,
-            world
-                .folds
-                .iter()
-                .map(|fold| fold.records_folded())
-                .sum::<u64>()
-        ),
-        (0, records)
-    );
+    assert_eq!((late, world.folds.iter().map(|fold| fold.records_folded()).sum::<u64>()), (0, records));
     if setting.deducts || setting.spec.panes_per_window() == setting.spec.panes_per_slide() {
         assert!(slid <= 2 * combined, "{slid} entries slid for {combined}");
     }
@@ -233,9 +184,7 @@ fn check_work<K: TestKey + ?Sized>(world: &World<K>, setting: &Setting, records:
 fn late<K: TestKey + ?Sized>(setting: &Setting, stream: &[Record], steps: &[Step]) {
     let mut world = world::<K>(setting);
     let (workers, owners) = (usize::from(setting.workers), usize::from(setting.owners));
-    let (first, last) = stream.iter().fold((i64::MAX, i64::MIN), |(a, b), r| {
-        (a.min(r.time), b.max(r.time))
-    });
+    let (first, last) = stream.iter().fold((i64::MAX, i64::MIN), |(a, b), r| (a.min(r.time), b.max(r.time)));
     let (mut w, mut next, mut bounds) = (i64::MIN, 0, Bounds::new());
     for step in steps {
         match *step {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient as SdkHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
-    SharedHttpConnector,
+    HttpClient as SdkHttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -35,10 +34,7 @@ fn pool() -> HttpClient {
     let executor = facade::executor_id();
     POOL.with_borrow_mut(|pool| match pool {
         Some((owner, client)) if *owner == executor => client.clone(),
-        _ => pool
-            .insert((executor, HttpClient::new(ClientSettings::default())))
-            .1
-            .clone(),
+        _ => pool.insert((executor, HttpClient::new(ClientSettings::default()))).1.clone(),
     })
 }
 
@@ -47,11 +43,7 @@ fn pool() -> HttpClient {
 pub(super) struct Connector;
 
 impl SdkHttpClient for Connector {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        _components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _components: &RuntimeComponents) -> SharedHttpConnector {
         let usual = ClientSettings::default().patience;
         SharedHttpConnector::new(PatientConnector(Patience {
             connect: settings.connect_timeout().unwrap_or(usual.connect),
@@ -67,61 +59,37 @@ struct PatientConnector(Patience);
 impl HttpConnector for PatientConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let patience = self.0;
-        HttpConnectorFuture::new(SendWrapper::new(
-            async move { call(request, patience).await },
-        ))
+        HttpConnectorFuture::new(SendWrapper::new(async move { call(request, patience).await }))
     }
 }
 
-async fn call(
-    mut request: HttpRequest,
-    patience: Patience,
-) -> Result<HttpResponse, ConnectorError> {
+async fn call(mut request: HttpRequest, patience: Patience) -> Result<HttpResponse, ConnectorError> {
     let poison = Poison::default();
     if let Some(capture) = request.extension::<CaptureSmithyConnection>() {
         let poison = poison.clone();
         capture.set_connection_retriever(move || {
             let poison = poison.clone();
-            Some(
-                ConnectionMetadata::builder()
-                    .proxied(false)
-                    .poison_fn(move || poison.poison())
-                    .build(),
-            )
+            Some(ConnectionMetadata::builder().proxied(false).poison_fn(move || poison.poison()).build())
         });
     }
     let body = request.take_body();
-    let body = body
-        .collect()
-        .await
-        .map_err(|error| ConnectorError::user(error.to_string().into()))?
-        .to_bytes();
-    let request = request
-        .try_into_http1x()
-        .map_err(|error| ConnectorError::user(error.into()))?;
+    let body = body.collect().await.map_err(|error| ConnectorError::user(error.to_string().into()))?.to_bytes();
+    let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (mut head, _) = request.into_parts();
     head.extensions.insert(poison);
-    let answer = pool()
-        .call_within(http::Request::from_parts(head, body), patience)
-        .await
-        .map_err(classify)?;
-    HttpResponse::try_from(answer.map(SdkBody::from))
-        .map_err(|error| ConnectorError::other(error.into(), None))
+    let answer = pool().call_within(http::Request::from_parts(head, body), patience).await.map_err(classify)?;
+    HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
 /// The SDK repeats what is `io` or `timeout`, and not what is `user`.
 fn classify(error: HttpError) -> ConnectorError {
     match &error {
         HttpError::Timeout { .. } => ConnectorError::timeout(error.into()),
-        HttpError::Dns { .. } | HttpError::Connect { .. } | HttpError::Reset { .. } => {
-            ConnectorError::io(error.into())
+        HttpError::Dns { .. } | HttpError::Connect { .. } | HttpError::Reset { .. } => ConnectorError::io(error.into()),
+        HttpError::Protocol { .. } => ConnectorError::other(error.into(), Some(ErrorKind::TransientError)),
+        HttpError::TooLarge { .. } | HttpError::TlsUnsupported { .. } | HttpError::Address { .. } => {
+            ConnectorError::user(error.into())
         }
-        HttpError::Protocol { .. } => {
-            ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
-        }
-        HttpError::TooLarge { .. }
-        | HttpError::TlsUnsupported { .. }
-        | HttpError::Address { .. } => ConnectorError::user(error.into()),
     }
 }
 

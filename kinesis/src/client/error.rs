@@ -32,24 +32,13 @@ impl fmt::Display for ServiceError {
 impl Error for ServiceError {}
 
 impl ServiceError {
-    pub(super) fn new(
-        operation: &'static str,
-        kind: ErrorKind,
-        code: &str,
-        message: impl Into<String>,
-    ) -> Self {
-        ServiceError {
-            kind,
-            code: code.to_owned(),
-            message: message.into(),
-            operation,
-        }
+    pub(super) fn new(operation: &'static str, kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
+        ServiceError { kind, code: code.to_owned(), message: message.into(), operation }
     }
 
     /// An answer that came, but does not hold what it must.
     pub(super) fn malformed(operation: &'static str, what: &str) -> Self {
-        let message =
-            format!("the answer has no usable {what}; is the endpoint a Kinesis endpoint?");
+        let message = format!("the answer has no usable {what}; is the endpoint a Kinesis endpoint?");
         ServiceError::new(operation, ErrorKind::Other, "MalformedAnswer", message)
     }
 
@@ -58,19 +47,12 @@ impl ServiceError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
+        let status = error.raw_response().map(|response| response.status().as_u16());
         if let Some(http) = find::<HttpError>(&error) {
             return ServiceError::from_http(operation, http);
         }
         if let SdkError::TimeoutError(_) = &error {
-            return ServiceError::new(
-                operation,
-                ErrorKind::Timeout,
-                "Timeout",
-                "no answer in time; it is tried again",
-            );
+            return ServiceError::new(operation, ErrorKind::Timeout, "Timeout", "no answer in time; it is tried again");
         }
         if let Some(refused) = find::<CredentialsError>(&error) {
             return ServiceError::no_credentials(operation, &refused.to_string(), "");
@@ -90,59 +72,34 @@ impl ServiceError {
             || status.map_or_else(|| "Unknown".to_owned(), |status| format!("HTTP {status}")),
             str::to_owned,
         );
-        let said = error
-            .message()
-            .unwrap_or("")
-            .trim()
-            .trim_end_matches('.')
-            .to_owned();
+        let said = error.message().unwrap_or("").trim().trim_end_matches('.').to_owned();
         let kind = kind_of(&code, status.unwrap_or(0), &said);
-        let said = if said.is_empty() {
-            code.clone()
-        } else {
-            format!("{said} ({code})")
-        };
+        let said = if said.is_empty() { code.clone() } else { format!("{said} ({code})") };
         ServiceError::new(operation, kind, &code, sentence(&said, remedy(kind)))
     }
 
     fn from_http(operation: &'static str, error: &HttpError) -> Self {
         let (kind, code, remedy) = match error {
-            HttpError::Timeout { .. } => (
-                ErrorKind::Timeout,
-                "Timeout",
-                "check that the endpoint is up",
-            ),
-            HttpError::Dns { .. } => (
-                ErrorKind::Connection,
-                "Connection",
-                "check the endpoint's host name and the network",
-            ),
-            HttpError::Connect { .. } => (
-                ErrorKind::Connection,
-                "Connection",
-                "check that the endpoint is up and its address is right",
-            ),
+            HttpError::Timeout { .. } => (ErrorKind::Timeout, "Timeout", "check that the endpoint is up"),
+            HttpError::Dns { .. } => {
+                (ErrorKind::Connection, "Connection", "check the endpoint's host name and the network")
+            }
+            HttpError::Connect { .. } => {
+                (ErrorKind::Connection, "Connection", "check that the endpoint is up and its address is right")
+            }
             HttpError::Reset { .. } => (ErrorKind::Connection, "Connection", "it is tried again"),
-            HttpError::Protocol { .. } => (
-                ErrorKind::Connection,
-                "Connection",
-                "check that the address is that of a Kinesis endpoint",
-            ),
-            HttpError::TlsUnsupported { .. } => (
-                ErrorKind::Region,
-                "TlsUnsupported",
-                "set --endpoint-url or AWS_ENDPOINT_URL to it",
-            ),
-            HttpError::Address { .. } => (
-                ErrorKind::Region,
-                "BadEndpoint",
-                "correct --endpoint-url or AWS_ENDPOINT_URL",
-            ),
-            HttpError::TooLarge { .. } => (
-                ErrorKind::Other,
-                "TooLarge",
-                "check that the address is that of a Kinesis endpoint",
-            ),
+            HttpError::Protocol { .. } => {
+                (ErrorKind::Connection, "Connection", "check that the address is that of a Kinesis endpoint")
+            }
+            HttpError::TlsUnsupported { .. } => {
+                (ErrorKind::Region, "TlsUnsupported", "set --endpoint-url or AWS_ENDPOINT_URL to it")
+            }
+            HttpError::Address { .. } => {
+                (ErrorKind::Region, "BadEndpoint", "correct --endpoint-url or AWS_ENDPOINT_URL")
+            }
+            HttpError::TooLarge { .. } => {
+                (ErrorKind::Other, "TooLarge", "check that the address is that of a Kinesis endpoint")
+            }
         };
         ServiceError::new(operation, kind, code, sentence(&error.to_string(), remedy))
     }
@@ -167,18 +124,14 @@ fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
         | "SlowDown" => ErrorKind::Throttled,
         "ExpiredIterator" => ErrorKind::ExpiredIterator,
         "ExpiredNextToken" => ErrorKind::ExpiredToken,
-        "InvalidArgument"
-        | "Validation"
-        | "ValidationError"
-        | "InvalidParameterValue"
-        | "Serialization" => ErrorKind::InvalidArgument,
+        "InvalidArgument" | "Validation" | "ValidationError" | "InvalidParameterValue" | "Serialization" => {
+            ErrorKind::InvalidArgument
+        }
         "ResourceNotFound" => ErrorKind::NotFound,
         "ResourceInUse" => ErrorKind::InUse,
         "LimitExceeded" => ErrorKind::LimitExceeded,
         "AccessDenied" | "NotAuthorized" | "OptInRequired" => ErrorKind::AccessDenied,
-        "InvalidSignature" | "SignatureDoesNotMatch" if said.contains("valid region") => {
-            ErrorKind::Region
-        }
+        "InvalidSignature" | "SignatureDoesNotMatch" if said.contains("valid region") => ErrorKind::Region,
         "UnrecognizedClient"
         | "InvalidClientTokenId"
         | "ExpiredToken"
@@ -188,8 +141,7 @@ fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
         | "MissingAuthenticationToken"
         | "RequestExpired" => ErrorKind::Credentials,
         "KMSThrottling" => ErrorKind::KmsThrottled,
-        "KMSDisabled" | "KMSInvalidState" | "KMSAccessDenied" | "KMSNotFound"
-        | "KMSOptInRequired" => ErrorKind::Kms,
+        "KMSDisabled" | "KMSInvalidState" | "KMSAccessDenied" | "KMSNotFound" | "KMSOptInRequired" => ErrorKind::Kms,
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" => ErrorKind::Unavailable,
         _ => match status {
             429 => ErrorKind::Throttled,
@@ -202,9 +154,7 @@ fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
 
 fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::Throttled | ErrorKind::LimitExceeded | ErrorKind::KmsThrottled => {
-            "it is tried again more slowly"
-        }
+        ErrorKind::Throttled | ErrorKind::LimitExceeded | ErrorKind::KmsThrottled => "it is tried again more slowly",
         ErrorKind::ExpiredIterator | ErrorKind::ExpiredToken => "it is fetched anew",
         ErrorKind::InvalidArgument => "check the job's settings",
         ErrorKind::NotFound => {
@@ -215,9 +165,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::Credentials => "check the access key, the secret key and this machine's clock",
         ErrorKind::Region => "check --region or AWS_REGION",
         ErrorKind::Kms => "check the stream's encryption key and its policy",
-        ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other => {
-            "it is tried again"
-        }
+        ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other => "it is tried again",
     }
 }
 
@@ -257,10 +205,7 @@ mod tests {
     #[test]
     fn every_code_of_the_service_has_its_kind() {
         let kind = |code| kind_of(code, 400, "");
-        assert_eq!(
-            kind("ProvisionedThroughputExceededException"),
-            ErrorKind::Throttled
-        );
+        assert_eq!(kind("ProvisionedThroughputExceededException"), ErrorKind::Throttled);
         assert_eq!(kind("ExpiredIteratorException"), ErrorKind::ExpiredIterator);
         assert_eq!(kind("ExpiredNextTokenException"), ErrorKind::ExpiredToken);
         assert_eq!(kind("InvalidArgumentException"), ErrorKind::InvalidArgument);
@@ -280,21 +225,12 @@ mod tests {
         assert_eq!(kind_of("HTTP 503", 503, ""), ErrorKind::Unavailable);
         assert_eq!(kind_of("HTTP 429", 429, ""), ErrorKind::Throttled);
         let scoped = "Credential should be scoped to a valid region, not 'mars-1'.";
-        assert_eq!(
-            kind_of("InvalidSignatureException", 400, scoped),
-            ErrorKind::Region
-        );
-        assert_eq!(
-            kind_of("InvalidSignatureException", 400, "does not match"),
-            ErrorKind::Credentials
-        );
+        assert_eq!(kind_of("InvalidSignatureException", 400, scoped), ErrorKind::Region);
+        assert_eq!(kind_of("InvalidSignatureException", 400, "does not match"), ErrorKind::Credentials);
     }
 
     #[test]
     fn service_text_becomes_one_sentence_with_a_remedy() {
-        assert_eq!(
-            sentence("Stream x\n under account 1 not found.", "do"),
-            "Stream x under account 1 not found; do"
-        );
+        assert_eq!(sentence("Stream x\n under account 1 not found.", "do"), "Stream x under account 1 not found; do");
     }
 }

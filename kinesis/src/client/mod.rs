@@ -20,8 +20,8 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 pub use answers::{
-    CallTiming, ChildShard, GetRecordsAnswer, IteratorPosition, Placed, PutEntry, PutFailure,
-    PutRecordsAnswer, ShardDescription, StreamSummary,
+    CallTiming, ChildShard, GetRecordsAnswer, IteratorPosition, Placed, PutEntry, PutFailure, PutRecordsAnswer,
+    ShardDescription, StreamSummary,
 };
 pub use error::{ErrorKind, ServiceError};
 pub use settings::ServiceSettings;
@@ -58,15 +58,9 @@ struct Named {
 impl Named {
     fn of(stream: String) -> Named {
         if stream.starts_with("arn:") {
-            Named {
-                name: None,
-                arn: Some(stream),
-            }
+            Named { name: None, arn: Some(stream) }
         } else {
-            Named {
-                name: Some(stream),
-                arn: None,
-            }
+            Named { name: Some(stream), arn: None }
         }
     }
 }
@@ -77,13 +71,8 @@ macro_rules! send {
         let slot = TimingSlot::default();
         let answer = $request.customize().interceptor(slot.clone()).send().await;
         let timing = slot.take();
-        $client
-            .0
-            .last_timing
-            .set(timing.or($client.0.last_timing.get()));
-        answer
-            .map(|answer| (answer, timing))
-            .map_err(|error| ServiceError::from_sdk($operation, error))
+        $client.0.last_timing.set(timing.or($client.0.last_timing.get()));
+        answer.map(|answer| (answer, timing)).map_err(|error| ServiceError::from_sdk($operation, error))
     }};
 }
 
@@ -105,16 +94,7 @@ impl Client {
         let (this, name) = (self.clone(), name.to_owned());
         async move {
             let shards = i32::try_from(shards).unwrap_or(i32::MAX);
-            send!(
-                this,
-                "CreateStream",
-                this.0
-                    .control
-                    .create_stream()
-                    .stream_name(name)
-                    .shard_count(shards)
-            )
-            .map(drop)
+            send!(this, "CreateStream", this.0.control.create_stream().stream_name(name).shard_count(shards)).map(drop)
         }
         .boxed_local()
     }
@@ -123,18 +103,8 @@ impl Client {
     pub fn delete_stream(&self, stream: &str) -> Call<()> {
         let (this, named) = (self.clone(), Named::of(stream.to_owned()));
         async move {
-            let request = this
-                .0
-                .control
-                .delete_stream()
-                .set_stream_name(named.name)
-                .set_stream_arn(named.arn);
-            send!(
-                this,
-                "DeleteStream",
-                request.enforce_consumer_deletion(true)
-            )
-            .map(drop)
+            let request = this.0.control.delete_stream().set_stream_name(named.name).set_stream_arn(named.arn);
+            send!(this, "DeleteStream", request.enforce_consumer_deletion(true)).map(drop)
         }
         .boxed_local()
     }
@@ -143,12 +113,8 @@ impl Client {
     pub fn describe(&self, stream: &str) -> Call<StreamSummary> {
         let (this, named) = (self.clone(), Named::of(stream.to_owned()));
         async move {
-            let request = this
-                .0
-                .control
-                .describe_stream_summary()
-                .set_stream_name(named.name)
-                .set_stream_arn(named.arn);
+            let request =
+                this.0.control.describe_stream_summary().set_stream_name(named.name).set_stream_arn(named.arn);
             let (answer, timing) = send!(this, "DescribeStreamSummary", request)?;
             let summary = answer
                 .stream_description_summary
@@ -175,17 +141,9 @@ impl Client {
             let mut names: Vec<String> = Vec::new();
             let mut token = None;
             loop {
-                let after = if token.is_some() {
-                    None
-                } else {
-                    names.last().cloned()
-                };
-                let request = this
-                    .0
-                    .control
-                    .list_streams()
-                    .set_next_token(token)
-                    .set_exclusive_start_stream_name(after);
+                let after = if token.is_some() { None } else { names.last().cloned() };
+                let request =
+                    this.0.control.list_streams().set_next_token(token).set_exclusive_start_stream_name(after);
                 let (page, _) = send!(this, "ListStreams", request)?;
                 let before = names.len();
                 names.extend(page.stream_names);
@@ -205,11 +163,7 @@ impl Client {
             let mut listings = 1;
             loop {
                 match this.list_shards_once(&stream).await {
-                    Err(error)
-                        if error.kind == ErrorKind::ExpiredToken && listings < LISTINGS_MAX =>
-                    {
-                        listings += 1
-                    }
+                    Err(error) if error.kind == ErrorKind::ExpiredToken && listings < LISTINGS_MAX => listings += 1,
                     done => return done,
                 }
             }
@@ -223,10 +177,7 @@ impl Client {
         loop {
             // With a token the stream must not be named.
             let named = match &token {
-                Some(_) => Named {
-                    name: None,
-                    arn: None,
-                },
+                Some(_) => Named { name: None, arn: None },
                 None => Named::of(stream.to_owned()),
             };
             let request = self
@@ -238,10 +189,7 @@ impl Client {
                 .set_stream_arn(named.arn);
             let (page, _) = send!(self, "ListShards", request)?;
             for shard in page.shards.unwrap_or_default() {
-                shards.push(
-                    described(shard)
-                        .ok_or_else(|| ServiceError::malformed("ListShards", "hash key range"))?,
-                );
+                shards.push(described(shard).ok_or_else(|| ServiceError::malformed("ListShards", "hash key range"))?);
             }
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -251,12 +199,7 @@ impl Client {
     }
 
     /// `GetShardIterator`; it lives for five minutes.
-    pub fn shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        position: IteratorPosition,
-    ) -> Call<String> {
+    pub fn shard_iterator(&self, stream: &str, shard: &str, position: IteratorPosition) -> Call<String> {
         let (this, named, shard) = (self.clone(), Named::of(stream.to_owned()), shard.to_owned());
         async move {
             let request = this
@@ -267,24 +210,20 @@ impl Client {
                 .set_stream_arn(named.arn)
                 .shard_id(shard);
             let request = match position {
-                IteratorPosition::TrimHorizon => {
-                    request.shard_iterator_type(ShardIteratorType::TrimHorizon)
-                }
+                IteratorPosition::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
                 IteratorPosition::Latest => request.shard_iterator_type(ShardIteratorType::Latest),
-                IteratorPosition::AtTimestamp(ms) => request
-                    .shard_iterator_type(ShardIteratorType::AtTimestamp)
-                    .timestamp(DateTime::from_millis(ms)),
-                IteratorPosition::AtSequence(sequence) => request
-                    .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-                    .starting_sequence_number(sequence),
+                IteratorPosition::AtTimestamp(ms) => {
+                    request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(ms))
+                }
+                IteratorPosition::AtSequence(sequence) => {
+                    request.shard_iterator_type(ShardIteratorType::AtSequenceNumber).starting_sequence_number(sequence)
+                }
                 IteratorPosition::AfterSequence(sequence) => request
                     .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                     .starting_sequence_number(sequence),
             };
             let (answer, _) = send!(this, "GetShardIterator", request)?;
-            answer
-                .shard_iterator
-                .ok_or_else(|| ServiceError::malformed("GetShardIterator", "iterator"))
+            answer.shard_iterator.ok_or_else(|| ServiceError::malformed("GetShardIterator", "iterator"))
         }
         .boxed_local()
     }
@@ -295,26 +234,15 @@ impl Client {
         async move {
             let limit = i32::try_from(limit).unwrap_or(i32::MAX);
             let decoder = decode::Decoder::default();
-            let request = this
-                .0
-                .data
-                .get_records()
-                .shard_iterator(iterator)
-                .limit(limit);
+            let request = this.0.data.get_records().shard_iterator(iterator).limit(limit);
             let slot = TimingSlot::default();
-            let answer = request
-                .customize()
-                .interceptor(slot.clone())
-                .interceptor(decoder.clone())
-                .send()
-                .await;
+            let answer = request.customize().interceptor(slot.clone()).interceptor(decoder.clone()).send().await;
             let timing = slot.take();
             this.0.last_timing.set(timing.or(this.0.last_timing.get()));
             let output = answer.map_err(|error| ServiceError::from_sdk("GetRecords", error))?;
             let timing = timing.ok_or_else(|| ServiceError::malformed("GetRecords", "timing"))?;
-            let (decoded, bytes) = decoder
-                .finish(output)
-                .ok_or_else(|| ServiceError::malformed("GetRecords", "records"))?;
+            let (decoded, bytes) =
+                decoder.finish(output).ok_or_else(|| ServiceError::malformed("GetRecords", "records"))?;
             Ok(GetRecordsAnswer {
                 batch: decoded.batch,
                 next_iterator: decoded.next_iterator,
@@ -331,21 +259,11 @@ impl Client {
     pub fn put_record(&self, stream: &str, entry: PutEntry) -> Call<Placed> {
         let (this, named) = (self.clone(), Named::of(stream.to_owned()));
         async move {
-            let request = this
-                .0
-                .data
-                .put_record()
-                .set_stream_name(named.name)
-                .set_stream_arn(named.arn);
-            let request = request
-                .partition_key(entry.key)
-                .set_explicit_hash_key(entry.explicit_hash)
-                .data(Blob::new(entry.data));
+            let request = this.0.data.put_record().set_stream_name(named.name).set_stream_arn(named.arn);
+            let request =
+                request.partition_key(entry.key).set_explicit_hash_key(entry.explicit_hash).data(Blob::new(entry.data));
             let (answer, _) = send!(this, "PutRecord", request)?;
-            Ok(Placed {
-                shard: answer.shard_id,
-                sequence: answer.sequence_number,
-            })
+            Ok(Placed { shard: answer.shard_id, sequence: answer.sequence_number })
         }
         .boxed_local()
     }
@@ -362,12 +280,7 @@ impl Client {
                 built.data(Blob::new(entry.data)).build()
             });
             let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|error| {
-                ServiceError::new(
-                    "PutRecords",
-                    ErrorKind::InvalidArgument,
-                    "BadEntry",
-                    error.to_string(),
-                )
+                ServiceError::new("PutRecords", ErrorKind::InvalidArgument, "BadEntry", error.to_string())
             })?;
             let request = this
                 .0
@@ -378,10 +291,7 @@ impl Client {
                 .set_records(Some(entries));
             let (answer, timing) = send!(this, "PutRecords", request)?;
             if answer.records.len() != sent {
-                return Err(ServiceError::malformed(
-                    "PutRecords",
-                    "result for each record",
-                ));
+                return Err(ServiceError::malformed("PutRecords", "result for each record"));
             }
             let entries = answer.records.into_iter().map(|entry| {
                 match (entry.error_code, entry.shard_id, entry.sequence_number) {
@@ -392,10 +302,7 @@ impl Client {
                     }),
                 }
             });
-            Ok(PutRecordsAnswer {
-                entries: entries.collect(),
-                timing,
-            })
+            Ok(PutRecordsAnswer { entries: entries.collect(), timing })
         }
         .boxed_local()
     }
@@ -416,10 +323,7 @@ fn described(shard: Shard) -> Option<ShardDescription> {
 }
 
 fn hash_range(range: &HashKeyRange) -> Option<(u128, u128)> {
-    Some((
-        range.starting_hash_key.parse().ok()?,
-        range.ending_hash_key.parse().ok()?,
-    ))
+    Some((range.starting_hash_key.parse().ok()?, range.ending_hash_key.parse().ok()?))
 }
 
 /// Times travel as seconds in floating point, a little beside the ms they mean.
@@ -429,10 +333,7 @@ fn rounded_ms(time: &DateTime) -> i64 {
 
 #[cfg(test)]
 #[path = "../../../runtime/src/io/http/scripted.rs"]
-#[expect(
-    dead_code,
-    reason = "shared with the tests of the HTTP client, which use all of it"
-)]
+#[expect(dead_code, reason = "shared with the tests of the HTTP client, which use all of it")]
 mod scripted;
 #[cfg(test)]
 mod tests;

@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::SdkConfig;
-use aws_config::environment::{
-    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
-};
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::imds;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::meta::region::RegionProviderChain;
@@ -95,11 +93,9 @@ pub(super) async fn connect(settings: ServiceSettings) -> Result<Client, Service
 
 async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let keys = given_keys(settings)?;
-    let local = is_local(settings.endpoint_url.as_deref())
-        || (settings.endpoint_url.is_none() && environment_is_local());
-    let conf = ProviderConfig::without_region()
-        .with_http_client(Connector)
-        .with_sleep_impl(Timers);
+    let local =
+        is_local(settings.endpoint_url.as_deref()) || (settings.endpoint_url.is_none() && environment_is_local());
+    let conf = ProviderConfig::without_region().with_http_client(Connector).with_sleep_impl(Timers);
     let imds = (!local).then(|| {
         let patience = Duration::from_millis(500);
         imds::Client::builder()
@@ -119,33 +115,17 @@ async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     })?;
     let credentials = match keys {
         Some(keys) => SharedCredentialsProvider::new(keys),
-        None => {
-            find_credentials(
-                settings,
-                &conf.with_region(Some(region.clone())),
-                imds,
-                local,
-            )
-            .await?
-        }
+        None => find_credentials(settings, &conf.with_region(Some(region.clone())), imds, local).await?,
     };
     let shared = load(settings, region, credentials).await;
     let base = aws_sdk_kinesis::config::Builder::from(&shared)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .read_timeout(HEAD)
-                .build(),
-        );
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(HEAD).build());
     // Reading and putting have a pace of their own; the rest may be repeated by the SDK, each client with its own budget.
     let data = base.clone().retry_config(RetryConfig::disabled()).build();
     let partition = RetryPartition::custom("weir-control").build();
     let retries = RetryConfig::standard().with_max_attempts(CONTROL_ATTEMPTS);
-    let control = base
-        .retry_config(retries)
-        .retry_partition(partition)
-        .build();
+    let control = base.retry_config(retries).retry_partition(partition).build();
     Ok(Inner {
         data: aws_sdk_kinesis::Client::from_conf(data),
         control: aws_sdk_kinesis::Client::from_conf(control),
@@ -153,11 +133,7 @@ async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     })
 }
 
-async fn load(
-    settings: &ServiceSettings,
-    region: Region,
-    credentials: SharedCredentialsProvider,
-) -> SdkConfig {
+async fn load(settings: &ServiceSettings, region: Region, credentials: SharedCredentialsProvider) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(Connector)
         .sleep_impl(Timers)
@@ -175,50 +151,30 @@ async fn load(
 fn given_keys(settings: &ServiceSettings) -> Result<Option<Credentials>, ServiceError> {
     match (&settings.access_key_id, &settings.secret_access_key) {
         (None, None) => Ok(None),
-        (Some(id), Some(secret)) => Ok(Some(Credentials::new(
-            id,
-            secret,
-            settings.session_token.clone(),
-            None,
-            "WeirSettings",
-        ))),
+        (Some(id), Some(secret)) => {
+            Ok(Some(Credentials::new(id, secret, settings.session_token.clone(), None, "WeirSettings")))
+        }
         (id, _) => {
             let (there, missing) = if id.is_some() {
                 ("access_key_id", "secret_access_key")
             } else {
                 ("secret_access_key", "access_key_id")
             };
-            let message = format!(
-                "{there} is set without {missing}; set both, or neither to use the environment"
-            );
-            Err(ServiceError::new(
-                OPERATION,
-                ErrorKind::Credentials,
-                "HalfCredentials",
-                message,
-            ))
+            let message = format!("{there} is set without {missing}; set both, or neither to use the environment");
+            Err(ServiceError::new(OPERATION, ErrorKind::Credentials, "HalfCredentials", message))
         }
     }
 }
 
-async fn find_region(
-    settings: &ServiceSettings,
-    conf: &ProviderConfig,
-    imds: Option<&imds::Client>,
-) -> Option<Region> {
+async fn find_region(settings: &ServiceSettings, conf: &ProviderConfig, imds: Option<&imds::Client>) -> Option<Region> {
     let mut profile = ProfileFileRegionProvider::builder().configure(conf);
     if let Some(name) = &settings.profile {
         profile = profile.profile_name(name);
     }
-    let mut chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(profile.build());
+    let mut chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
     if let Some(imds) = imds {
-        chain = chain.or_else(
-            imds::region::ImdsRegionProvider::builder()
-                .configure(conf)
-                .imds_client(imds.clone())
-                .build(),
-        );
+        chain = chain
+            .or_else(imds::region::ImdsRegionProvider::builder().configure(conf).imds_client(imds.clone()).build());
     }
     chain.region().await
 }
@@ -236,45 +192,24 @@ async fn find_credentials(
     let profile = profile.build();
     let mut chain = match settings.profile {
         Some(_) => CredentialsProviderChain::first_try("Profile", profile),
-        None => CredentialsProviderChain::first_try(
-            "Environment",
-            EnvironmentVariableCredentialsProvider::new(),
-        )
-        .or_else("Profile", profile),
+        None => CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+            .or_else("Profile", profile),
     };
     chain = chain
-        .or_else(
-            "WebIdentityToken",
-            WebIdentityTokenCredentialsProvider::builder()
-                .configure(conf)
-                .build(),
-        )
-        .or_else(
-            "Container",
-            aws_config::ecs::EcsCredentialsProvider::builder()
-                .configure(conf)
-                .build(),
-        );
+        .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(conf).build())
+        .or_else("Container", aws_config::ecs::EcsCredentialsProvider::builder().configure(conf).build());
     if let Some(imds) = imds {
         chain = chain.or_else(
             "Instance",
-            imds::credentials::ImdsCredentialsProvider::builder()
-                .configure(conf)
-                .imds_client(imds)
-                .build(),
+            imds::credentials::ImdsCredentialsProvider::builder().configure(conf).imds_client(imds).build(),
         );
     }
     // Asked now, so that a job without credentials fails before it starts.
     match chain.provide_credentials().await {
         Ok(_) => Ok(SharedCredentialsProvider::new(chain)),
         Err(error) => {
-            let cause = std::error::Error::source(&error)
-                .map_or_else(|| error.to_string(), ToString::to_string);
-            let more = if local {
-                " (a local endpoint takes any keys)"
-            } else {
-                ""
-            };
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let more = if local { " (a local endpoint takes any keys)" } else { "" };
             Err(ServiceError::no_credentials(OPERATION, &cause, more))
         }
     }
@@ -287,14 +222,9 @@ fn environment_is_local() -> bool {
 }
 
 fn is_local(url: Option<&str>) -> bool {
-    let host = url
-        .and_then(|url| url.parse::<http::Uri>().ok())
-        .and_then(|uri| uri.host().map(str::to_owned));
+    let host = url.and_then(|url| url.parse::<http::Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned));
     host.is_some_and(|host| {
-        let address = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
     })
 }
@@ -320,20 +250,10 @@ mod tests {
 
     #[test]
     fn local_endpoints_are_known_by_their_host() {
-        for url in [
-            "http://127.0.0.1:4567",
-            "http://localhost:1",
-            "http://[::1]:4567/",
-            "http://127.9.9.9",
-        ] {
+        for url in ["http://127.0.0.1:4567", "http://localhost:1", "http://[::1]:4567/", "http://127.9.9.9"] {
             assert!(is_local(Some(url)), "{url}");
         }
-        for url in [
-            "http://kinesis.example.com",
-            "http://10.0.0.1",
-            "https://localhost.example.com",
-            "nonsense",
-        ] {
+        for url in ["http://kinesis.example.com", "http://10.0.0.1", "https://localhost.example.com", "nonsense"] {
             assert!(!is_local(Some(url)), "{url}");
         }
         assert!(!is_local(None));
@@ -341,10 +261,7 @@ mod tests {
 
     #[test]
     fn half_of_a_key_pair_is_refused_in_words() {
-        let settings = ServiceSettings {
-            access_key_id: Some("a".into()),
-            ..ServiceSettings::default()
-        };
+        let settings = ServiceSettings { access_key_id: Some("a".into()), ..ServiceSettings::default() };
         let error = given_keys(&settings).expect_err("a half");
         assert_eq!(
             error.message,

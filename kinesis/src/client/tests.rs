@@ -27,9 +27,7 @@ fn settings(server: &Scripted) -> ServiceSettings {
 }
 
 async fn connect(server: &Scripted) -> Client {
-    Client::connect(&settings(server))
-        .await
-        .expect("keys and region are set")
+    Client::connect(&settings(server)).await.expect("keys and region are set")
 }
 
 /// Answers each request by what `answer` says for its number and operation: status and body.
@@ -40,10 +38,8 @@ fn service(
     let counter = Arc::clone(&requests);
     let server = Scripted::start(move |peer| {
         while let Some((head, body)) = peer.request() {
-            let target = head
-                .lines()
-                .find_map(|line| line.strip_prefix("x-amz-target: Kinesis_20131202."))
-                .unwrap_or("none");
+            let target =
+                head.lines().find_map(|line| line.strip_prefix("x-amz-target: Kinesis_20131202.")).unwrap_or("none");
             let body = String::from_utf8(body).expect("JSON is text");
             let (status, answer) = answer(counter.fetch_add(1, Ordering::SeqCst), target, &body);
             respond(peer, status, &answer);
@@ -67,20 +63,13 @@ fn refusal(code: &str, message: &str) -> String {
 fn control_plane_call_is_repeated_on_a_new_connection_after_503() {
     let (server, requests) = service(|number, _, _| match number {
         0 => (503, String::new()),
-        _ => (
-            200,
-            r#"{"StreamNames":["Tweets"],"HasMoreStreams":false}"#.into(),
-        ),
+        _ => (200, r#"{"StreamNames":["Tweets"],"HasMoreStreams":false}"#.into()),
     });
     run(async {
         let client = connect(&server).await;
         assert_eq!(client.list_streams().await, Ok(vec!["Tweets".to_owned()]));
         assert_eq!(requests.load(Ordering::SeqCst), 2);
-        assert_eq!(
-            server.connections(),
-            2,
-            "the connection that brought a 503 was used again"
-        );
+        assert_eq!(server.connections(), 2, "the connection that brought a 503 was used again");
         assert_eq!(client.list_streams().await, Ok(vec!["Tweets".to_owned()]));
         assert_eq!(server.connections(), 2, "a good connection was not kept");
     });
@@ -88,18 +77,10 @@ fn control_plane_call_is_repeated_on_a_new_connection_after_503() {
 
 #[test]
 fn control_plane_call_gives_up_after_three_attempts() {
-    let (server, requests) =
-        service(|_, _, _| (500, refusal("InternalFailureException", "Sorry.")));
+    let (server, requests) = service(|_, _, _| (500, refusal("InternalFailureException", "Sorry.")));
     run(async {
-        let error = connect(&server)
-            .await
-            .describe("Tweets")
-            .await
-            .expect_err("it always fails");
-        assert_eq!(
-            (error.kind, error.operation),
-            (ErrorKind::Unavailable, "DescribeStreamSummary")
-        );
+        let error = connect(&server).await.describe("Tweets").await.expect_err("it always fails");
+        assert_eq!((error.kind, error.operation), (ErrorKind::Unavailable, "DescribeStreamSummary"));
         assert_eq!(requests.load(Ordering::SeqCst), 3);
     });
 }
@@ -108,50 +89,25 @@ fn control_plane_call_gives_up_after_three_attempts() {
 fn reading_and_putting_are_tried_once_and_leave_a_bad_connection() {
     let (server, requests) = service(|number, target, _| match (number, target) {
         (0, _) => (503, String::new()),
-        (1, _) => (
-            400,
-            refusal(
-                "ProvisionedThroughputExceededException",
-                "Rate exceeded for shard",
-            ),
-        ),
+        (1, _) => (400, refusal("ProvisionedThroughputExceededException", "Rate exceeded for shard")),
         (_, "GetRecords") => (200, EMPTY_PAGE.into()),
         _ => (500, refusal("InternalFailureException", "Sorry.")),
     });
     run(async {
         let client = connect(&server).await;
         let error = client.get_records("it".into(), 10).await.expect_err("503");
-        assert_eq!(
-            (error.kind, error.code.as_str()),
-            (ErrorKind::Unavailable, "HTTP 503")
-        );
-        let error = client
-            .get_records("it".into(), 10)
-            .await
-            .expect_err("throttled");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Unavailable, "HTTP 503"));
+        let error = client.get_records("it".into(), 10).await.expect_err("throttled");
         assert_eq!(error.kind, ErrorKind::Throttled);
         assert_eq!(
             error.to_string(),
             "GetRecords: Rate exceeded for shard (ProvisionedThroughputExceededException); it is tried again more slowly"
         );
         assert!(client.get_records("it".into(), 10).await.is_ok());
-        assert_eq!(
-            (requests.load(Ordering::SeqCst), server.connections()),
-            (3, 2)
-        );
-        let entry = PutEntry {
-            key: "k".into(),
-            explicit_hash: None,
-            data: Bytes::from_static(b"d"),
-        };
-        let error = client
-            .put_records("Tweets", vec![entry])
-            .await
-            .expect_err("500");
-        assert_eq!(
-            (error.kind, requests.load(Ordering::SeqCst)),
-            (ErrorKind::Unavailable, 4)
-        );
+        assert_eq!((requests.load(Ordering::SeqCst), server.connections()), (3, 2));
+        let entry = PutEntry { key: "k".into(), explicit_hash: None, data: Bytes::from_static(b"d") };
+        let error = client.put_records("Tweets", vec![entry]).await.expect_err("500");
+        assert_eq!((error.kind, requests.load(Ordering::SeqCst)), (ErrorKind::Unavailable, 4));
     });
 }
 
@@ -161,44 +117,23 @@ fn page_of_records_comes_with_its_timing() {
         "MillisBehindLatest":42,"NextShardIterator":null,
         "Records":[{"ApproximateArrivalTimestamp":1795395060.708,"Data":"dHdlZXQ=","PartitionKey":"3","SequenceNumber":"495"}]}"#;
     let (server, _) = service(move |_, target, sent| {
-        assert_eq!(
-            (target, sent),
-            ("GetRecords", r#"{"ShardIterator":"it","Limit":7}"#)
-        );
+        assert_eq!((target, sent), ("GetRecords", r#"{"ShardIterator":"it","Limit":7}"#));
         (200, body.into())
     });
     run(async {
         let before = Instant::now();
-        let answer = connect(&server)
-            .await
-            .get_records("it".into(), 7)
-            .await
-            .expect("a page");
+        let answer = connect(&server).await.get_records("it".into(), 7).await.expect("a page");
         let batch = &answer.batch;
         assert_eq!(
-            (
-                batch.len(),
-                batch.partition_key(0),
-                batch.data(0),
-                batch.sequence(0)
-            ),
+            (batch.len(), batch.partition_key(0), batch.data(0), batch.sequence(0)),
             (1, "3", &b"tweet"[..], "495")
         );
         assert_eq!(batch.arrival_ms(0), 1_795_395_060_708);
-        assert_eq!(
-            (answer.next_iterator, answer.behind_ms, answer.bytes),
-            (None, Some(42), body.len())
-        );
-        let child = ChildShard {
-            id: "c".into(),
-            parents: vec!["a".into(), "b".into()],
-            hash_range: Some((0, 9)),
-        };
+        assert_eq!((answer.next_iterator, answer.behind_ms, answer.bytes), (None, Some(42), body.len()));
+        let child = ChildShard { id: "c".into(), parents: vec!["a".into(), "b".into()], hash_range: Some((0, 9)) };
         assert_eq!(answer.children, [child]);
         assert_eq!(answer.timing.date_ms, Some(1_795_450_287_000));
-        assert!(
-            before <= answer.timing.sent_at && answer.timing.sent_at < answer.timing.received_at
-        );
+        assert!(before <= answer.timing.sent_at && answer.timing.sent_at < answer.timing.received_at);
         assert!(answer.timing.received_at <= Instant::now());
     });
 }
@@ -216,54 +151,30 @@ fn shards_are_listed_over_all_pages_and_anew_when_the_token_expired() {
     let (server, _) = service(move |number, _, sent| {
         log.lock().expect("no panic").push(sent.to_owned());
         match number {
-            0 | 2 => (
-                200,
-                format!(r#"{{"Shards":[{}],"NextToken":"more"}}"#, pages[0]),
-            ),
+            0 | 2 => (200, format!(r#"{{"Shards":[{}],"NextToken":"more"}}"#, pages[0])),
             1 => (400, refusal("ExpiredNextTokenException", "expired")),
             _ => (200, format!(r#"{{"Shards":[{}]}}"#, pages[1])),
         }
     });
     run(async {
-        let shards = connect(&server)
-            .await
-            .list_shards("Tweets")
-            .await
-            .expect("both pages");
+        let shards = connect(&server).await.list_shards("Tweets").await.expect("both pages");
         let ids: Vec<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
         assert_eq!(ids, ["s1", "s2"]);
-        assert_eq!(
-            (
-                shards[0].first_hash,
-                shards[0].last_hash,
-                &shards[0].last_sequence
-            ),
-            (0, u128::MAX, &None)
-        );
+        assert_eq!((shards[0].first_hash, shards[0].last_hash, &shards[0].last_sequence), (0, u128::MAX, &None));
     });
     let named = r#"{"StreamName":"Tweets"}"#;
     let token = r#"{"NextToken":"more"}"#;
-    assert_eq!(
-        *seen.lock().expect("no panic"),
-        [named, token, named, token]
-    );
+    assert_eq!(*seen.lock().expect("no panic"), [named, token, named, token]);
 }
 
 #[test]
 fn records_refused_one_by_one_keep_their_places() {
     let (server, _) = service(|_, target, sent| {
         assert_eq!(target, "PutRecords");
-        assert!(
-            sent.contains(r#""Data":"dHdlZXQ=""#) && sent.contains(r#""ExplicitHashKey":"7""#),
-            "{sent}"
-        );
+        assert!(sent.contains(r#""Data":"dHdlZXQ=""#) && sent.contains(r#""ExplicitHashKey":"7""#), "{sent}");
         let ok = r#"{"ShardId":"s1","SequenceNumber":"12"}"#;
-        let refused =
-            r#"{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"slow"}"#;
-        (
-            200,
-            format!(r#"{{"FailedRecordCount":1,"Records":[{ok},{refused}]}}"#),
-        )
+        let refused = r#"{"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"slow"}"#;
+        (200, format!(r#"{{"FailedRecordCount":1,"Records":[{ok},{refused}]}}"#))
     });
     run(async {
         let entry = |hash: Option<&str>| PutEntry {
@@ -271,41 +182,17 @@ fn records_refused_one_by_one_keep_their_places() {
             explicit_hash: hash.map(str::to_owned),
             data: Bytes::from_static(b"tweet"),
         };
-        let answer = connect(&server)
-            .await
-            .put_records("Tweets", vec![entry(None), entry(Some("7"))])
-            .await
-            .expect("an answer");
-        let refused = PutFailure {
-            code: "ProvisionedThroughputExceededException".into(),
-            message: "slow".into(),
-        };
-        assert_eq!(
-            answer.entries,
-            [
-                Ok(Placed {
-                    shard: "s1".into(),
-                    sequence: "12".into()
-                }),
-                Err(refused)
-            ]
-        );
+        let answer =
+            connect(&server).await.put_records("Tweets", vec![entry(None), entry(Some("7"))]).await.expect("an answer");
+        let refused = PutFailure { code: "ProvisionedThroughputExceededException".into(), message: "slow".into() };
+        assert_eq!(answer.entries, [Ok(Placed { shard: "s1".into(), sequence: "12".into() }), Err(refused)]);
         assert!(answer.timing.is_some());
     });
 }
 
 #[test]
 fn void_calls_take_an_empty_body_and_an_empty_object() {
-    let (server, _) = service(|number, _, _| {
-        (
-            200,
-            if number == 0 {
-                String::new()
-            } else {
-                "{}".into()
-            },
-        )
-    });
+    let (server, _) = service(|number, _, _| (200, if number == 0 { String::new() } else { "{}".into() }));
     run(async {
         let client = connect(&server).await;
         assert_eq!(client.create_stream("Tweets", 2).await, Ok(()));
@@ -316,13 +203,7 @@ fn void_calls_take_an_empty_body_and_an_empty_object() {
 #[test]
 fn missing_stream_and_unusable_answers_are_told_apart() {
     let (server, _) = service(|number, _, _| match number {
-        0 => (
-            400,
-            refusal(
-                "ResourceNotFoundException",
-                "Stream Tweets under account 000000000000 not found.",
-            ),
-        ),
+        0 => (400, refusal("ResourceNotFoundException", "Stream Tweets under account 000000000000 not found.")),
         _ => (200, "<html>".into()),
     });
     run(async {
@@ -333,40 +214,21 @@ fn missing_stream_and_unusable_answers_are_told_apart() {
             error.message,
             "Stream Tweets under account 000000000000 not found (ResourceNotFoundException); check the stream's name, the region and the endpoint, or create it with `weir stream create`"
         );
-        let error = client
-            .get_records("it".into(), 1)
-            .await
-            .expect_err("not JSON");
-        assert_eq!(
-            (error.kind, error.code.as_str()),
-            (ErrorKind::Other, "MalformedAnswer")
-        );
+        let error = client.get_records("it".into(), 1).await.expect_err("not JSON");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Other, "MalformedAnswer"));
     });
 }
 
 #[test]
 fn refused_connection_is_said_quickly() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("loopback");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
     run(async {
-        let base = ServiceSettings {
-            endpoint_url: Some(format!("http://{free}")),
-            ..settings(&Scripted::start(drop_peer))
-        };
-        let client = Client::connect(&base)
-            .await
-            .expect("keys and region are set");
+        let base =
+            ServiceSettings { endpoint_url: Some(format!("http://{free}")), ..settings(&Scripted::start(drop_peer)) };
+        let client = Client::connect(&base).await.expect("keys and region are set");
         let start = Instant::now();
-        let error = client
-            .get_records("it".into(), 1)
-            .await
-            .expect_err("nobody is there");
-        assert!(
-            start.elapsed() < Duration::from_millis(300),
-            "{:?}",
-            start.elapsed()
-        );
+        let error = client.get_records("it".into(), 1).await.expect_err("nobody is there");
+        assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
         assert_eq!(error.kind, ErrorKind::Connection);
         assert_eq!(
             error.to_string(),
@@ -376,15 +238,23 @@ fn refused_connection_is_said_quickly() {
         );
         let error = client.list_streams().await.expect_err("nobody is there");
         assert_eq!(error.kind, ErrorKind::Connection);
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
 
 fn drop_peer(_: &mut Peer) {}
+
+#[test]
+fn connection_cut_before_the_answer_is_repeated_for_the_control_plane_only() {
+    let server = Scripted::start(|peer| drop(peer.request()));
+    run(async {
+        let client = connect(&server).await;
+        let error = client.get_records("it".into(), 1).await.expect_err("no answer");
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 1));
+        let error = client.list_streams().await.expect_err("no answer");
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 4));
+    });
+}
 
 #[test]
 fn https_endpoint_is_refused_with_the_remedy() {
@@ -393,17 +263,9 @@ fn https_endpoint_is_refused_with_the_remedy() {
             endpoint_url: Some("https://127.0.0.1:1".into()),
             ..settings(&Scripted::start(drop_peer))
         };
-        let client = Client::connect(&base)
-            .await
-            .expect("keys and region are set");
-        let error = client
-            .get_records("it".into(), 1)
-            .await
-            .expect_err("no TLS");
-        assert_eq!(
-            (error.kind, error.code.as_str()),
-            (ErrorKind::Region, "TlsUnsupported")
-        );
+        let client = Client::connect(&base).await.expect("keys and region are set");
+        let error = client.get_records("it".into(), 1).await.expect_err("no TLS");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Region, "TlsUnsupported"));
     });
 }
 
@@ -439,10 +301,7 @@ fn parallel_calls_share_a_pool() {
             let answers = join_all((0..8).map(|_| client.get_records("it".into(), 1))).await;
             assert!(answers.iter().all(Result::is_ok));
         }
-        assert_eq!(
-            (requests.load(Ordering::SeqCst), server.connections()),
-            (24, 8)
-        );
+        assert_eq!((requests.load(Ordering::SeqCst), server.connections()), (24, 8));
     });
 }
 
@@ -469,10 +328,7 @@ fn secrets_are_in_no_debug_output() {
     let (server, _) = service(|_, _, _| (400, refusal("InvalidSignatureException", "no")));
     run(async {
         let client = connect(&server).await;
-        let error = client
-            .get_records("it".into(), 1)
-            .await
-            .expect_err("refused");
+        let error = client.get_records("it".into(), 1).await.expect_err("refused");
         assert_eq!(error.kind, ErrorKind::Credentials);
         for text in [
             format!("{client:?}"),
@@ -495,15 +351,8 @@ fn rerun(test: &str, variables: &[(&str, &str)]) {
         .envs(variables.iter().copied())
         .output()
         .expect("it starts");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 fn is_inner() -> bool {
@@ -522,41 +371,19 @@ fn missing_credentials_and_region_are_said_at_once_for_a_local_endpoint() {
     }
     run(async {
         let start = Instant::now();
-        let endpoint = ServiceSettings {
-            endpoint_url: Some("http://127.0.0.1:1".into()),
-            ..ServiceSettings::default()
-        };
-        let error = Client::connect(&endpoint)
-            .await
-            .map(drop)
-            .expect_err("no region");
-        assert_eq!(
-            (error.kind, error.code.as_str()),
-            (ErrorKind::Region, "NoRegion")
-        );
+        let endpoint =
+            ServiceSettings { endpoint_url: Some("http://127.0.0.1:1".into()), ..ServiceSettings::default() };
+        let error = Client::connect(&endpoint).await.map(drop).expect_err("no region");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Region, "NoRegion"));
         assert!(error.message.contains("AWS_REGION"), "{error}");
-        let with_region = ServiceSettings {
-            region: Some("us-east-1".into()),
-            ..endpoint
-        };
-        let error = Client::connect(&with_region)
-            .await
-            .map(drop)
-            .expect_err("no credentials");
-        assert_eq!(
-            (error.kind, error.code.as_str()),
-            (ErrorKind::Credentials, "NoCredentials")
-        );
+        let with_region = ServiceSettings { region: Some("us-east-1".into()), ..endpoint };
+        let error = Client::connect(&with_region).await.map(drop).expect_err("no credentials");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Credentials, "NoCredentials"));
         assert!(
-            error.message.contains("AWS_ACCESS_KEY_ID")
-                && error.message.ends_with("(a local endpoint takes any keys)"),
+            error.message.contains("AWS_ACCESS_KEY_ID") && error.message.ends_with("(a local endpoint takes any keys)"),
             "{error}"
         );
-        assert!(
-            start.elapsed() < Duration::from_millis(400),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
     });
 }
 
@@ -571,39 +398,19 @@ fn hanging_instance_metadata_does_not_hold_up_the_answer() {
     }
     run(async {
         let start = Instant::now();
-        let error = Client::connect(&ServiceSettings::default())
-            .await
-            .map(drop)
-            .expect_err("no region");
+        let error = Client::connect(&ServiceSettings::default()).await.map(drop).expect_err("no region");
         assert_eq!(error.kind, ErrorKind::Region);
-        assert!(
-            start.elapsed() > Duration::from_millis(400),
-            "the test tests nothing: {:?}",
-            start.elapsed()
-        );
-        let region = ServiceSettings {
-            region: Some("us-east-1".into()),
-            ..ServiceSettings::default()
-        };
-        let error = Client::connect(&region)
-            .await
-            .map(drop)
-            .expect_err("no credentials");
+        assert!(start.elapsed() > Duration::from_millis(400), "the test tests nothing: {:?}", start.elapsed());
+        let region = ServiceSettings { region: Some("us-east-1".into()), ..ServiceSettings::default() };
+        let error = Client::connect(&region).await.map(drop).expect_err("no credentials");
         assert_eq!(error.kind, ErrorKind::Credentials);
-        assert!(
-            start.elapsed() < Duration::from_secs(3),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     });
 }
 
 /// The access key and region a request was signed with.
 fn signer(head: &str) -> Option<(String, String)> {
-    let credential = head
-        .lines()
-        .find_map(|line| line.split_once("Credential="))?
-        .1;
+    let credential = head.lines().find_map(|line| line.split_once("Credential="))?.1;
     let mut parts = credential.split('/');
     Some((parts.next()?.to_owned(), parts.nth(1)?.to_owned()))
 }
@@ -615,14 +422,13 @@ fn environment_and_profile_are_used_as_the_aws_command_line_does() {
         let log = Arc::clone(&signers);
         let server = Scripted::start(move |peer| {
             while let Some((head, _)) = peer.request() {
-                log.lock()
-                    .expect("no panic")
-                    .push(signer(&head).expect("it is signed"));
+                log.lock().expect("no panic").push(signer(&head).expect("it is signed"));
                 respond(peer, 200, EMPTY_PAGE);
             }
         });
         let file = std::env::temp_dir().join(format!("weir-profile-{}", std::process::id()));
-        let profile = "[work]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = p\n[profile work]\nregion = eu-west-1\n";
+        let profile =
+            "[work]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = p\n[profile work]\nregion = eu-west-1\n";
         std::fs::write(&file, profile).expect("there is room");
         let path = file.to_str().expect("a plain path");
         rerun(
@@ -639,18 +445,8 @@ fn environment_and_profile_are_used_as_the_aws_command_line_does() {
         );
         std::fs::remove_file(&file).expect("it is ours");
         let signers = signers.lock().expect("no panic");
-        let seen: Vec<(&str, &str)> = signers
-            .iter()
-            .map(|(key, region)| (key.as_str(), region.as_str()))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                ("AKIDENV", "ap-south-1"),
-                ("AKIDPROFILE", "ap-south-1"),
-                ("AKIDGIVEN", "sa-east-1")
-            ]
-        );
+        let seen: Vec<(&str, &str)> = signers.iter().map(|(key, region)| (key.as_str(), region.as_str())).collect();
+        assert_eq!(seen, [("AKIDENV", "ap-south-1"), ("AKIDPROFILE", "ap-south-1"), ("AKIDGIVEN", "sa-east-1")]);
         return;
     }
     run(async {
@@ -660,22 +456,13 @@ fn environment_and_profile_are_used_as_the_aws_command_line_does() {
             secret_access_key: Some("g".into()),
             ..ServiceSettings::default()
         };
-        let profile = ServiceSettings {
-            profile: Some("work".into()),
-            ..ServiceSettings::default()
-        };
+        let profile = ServiceSettings { profile: Some("work".into()), ..ServiceSettings::default() };
         for settings in [ServiceSettings::default(), profile, given] {
             let client = Client::connect(&settings).await.expect("all is there");
             client.get_records("it".into(), 1).await.expect("a page");
         }
-        let missing = ServiceSettings {
-            profile: Some("play".into()),
-            ..ServiceSettings::default()
-        };
-        let error = Client::connect(&missing)
-            .await
-            .map(drop)
-            .expect_err("no such profile");
+        let missing = ServiceSettings { profile: Some("play".into()), ..ServiceSettings::default() };
+        let error = Client::connect(&missing).await.map(drop).expect_err("no such profile");
         assert_eq!(error.kind, ErrorKind::Credentials);
         assert!(error.message.contains("play"), "{error}");
     });

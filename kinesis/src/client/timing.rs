@@ -48,10 +48,7 @@ impl Intercept for TimingSlot {
 
 /// An HTTP date in ms since 1970.
 fn date_ms(date: &str) -> Option<i64> {
-    let since = httpdate::parse_http_date(date)
-        .ok()?
-        .duration_since(UNIX_EPOCH)
-        .ok()?;
+    let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_millis()).ok()
 }
 
@@ -61,10 +58,7 @@ mod tests {
 
     #[test]
     fn date_is_read_to_the_second_and_nonsense_is_none() {
-        assert_eq!(
-            date_ms("Mon, 23 Nov 2026 16:11:00 GMT"),
-            Some(1_795_450_260_000)
-        );
+        assert_eq!(date_ms("Mon, 23 Nov 2026 16:11:00 GMT"), Some(1_795_450_260_000));
         assert_eq!(date_ms("tomorrow"), None);
         assert_eq!(date_ms("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
     }

@@ -6,9 +6,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use weir_runtime::facade::{
-    self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task,
-};
+use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task};
 use weir_runtime::io::http::server::{self, BindError, Handler, Listener, ServerSettings};
 use weir_runtime::signal::{self, Notifier, signal};
 
@@ -47,9 +45,7 @@ impl Service {
     }
 
     fn lock(&self) -> MutexGuard<'_, (Model, Front)> {
-        self.0
-            .lock()
-            .expect("a panic under this lock has ended the endpoint")
+        self.0.lock().expect("a panic under this lock has ended the endpoint")
     }
 
     fn handler(&self) -> Handler {
@@ -62,22 +58,13 @@ impl Service {
     }
 
     async fn serve(self, listener: Listener, mut stop: signal::Listener) {
-        let settings = ServerSettings {
-            body_bytes_max: BODY_BYTES_MAX,
-            ..ServerSettings::default()
-        };
-        server::serve(listener, settings, self.handler(), async move {
-            stop.wait().await
-        })
-        .await;
+        let settings = ServerSettings { body_bytes_max: BODY_BYTES_MAX, ..ServerSettings::default() };
+        server::serve(listener, settings, self.handler(), async move { stop.wait().await }).await;
     }
 
     fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
         let model = &mut self.lock().0;
-        model.create_stream(
-            facade::wall_clock_ms(),
-            CreateStreamRequest::provisioned(name, shards),
-        )?;
+        model.create_stream(facade::wall_clock_ms(), CreateStreamRequest::provisioned(name, shards))?;
         model.activate(name);
         Ok(())
     }
@@ -102,12 +89,7 @@ impl LocalEndpoint {
         let service = Service::new(settings);
         let (stop, stopping) = signal();
         let serving = facade::spawn(service.clone().serve(listener, stopping));
-        Ok(LocalEndpoint {
-            address,
-            service,
-            stop,
-            serving,
-        })
+        Ok(LocalEndpoint { address, service, stop, serving })
     }
 
     /// Serves on an unpinned executor of its own, for callers that are on none or that have better to do.
@@ -119,10 +101,7 @@ impl LocalEndpoint {
         let (stop, stopping) = signal();
         let (bound, outcome) = mpsc::sync_channel(1);
         let (address, serving) = (address.to_owned(), service.clone());
-        let executor = ExecutorSettings {
-            name: "local-kinesis".to_owned(),
-            core: None,
-        };
+        let executor = ExecutorSettings { name: "local-kinesis".to_owned(), core: None };
         let executor = facade::start_executor(executor, move || async move {
             match server::bind(&address).await {
                 Ok(listener) => {
@@ -132,15 +111,8 @@ impl LocalEndpoint {
                 Err(error) => drop(bound.send(Err(error))),
             }
         })?;
-        let address = outcome
-            .recv()
-            .expect("the executor runs, and binding gives an outcome")?;
-        Ok(LocalThread {
-            address,
-            service,
-            stop,
-            executor: Some(executor),
-        })
+        let address = outcome.recv().expect("the executor runs, and binding gives an outcome")?;
+        Ok(LocalThread { address, service, stop, executor: Some(executor) })
     }
 
     /// Where it listens.

@@ -118,10 +118,7 @@ impl ErrorKind {
 
     /// Whether the call may have taken effect although it failed, so that a repeat may duplicate.
     pub fn may_have_landed(self) -> bool {
-        matches!(
-            self,
-            ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other
-        )
+        matches!(self, ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other)
     }
 }
 
@@ -154,14 +151,8 @@ mod tests {
 
     #[test]
     fn throttled_read_keeps_its_iterator() {
-        assert_eq!(
-            ErrorKind::Throttled.reaction(Call::GetRecords, true),
-            Reaction::SlowDown
-        );
-        assert_eq!(
-            ErrorKind::LimitExceeded.reaction(Call::GetShardIterator, true),
-            Reaction::SlowDown
-        );
+        assert_eq!(ErrorKind::Throttled.reaction(Call::GetRecords, true), Reaction::SlowDown);
+        assert_eq!(ErrorKind::LimitExceeded.reaction(Call::GetShardIterator, true), Reaction::SlowDown);
     }
 
     #[test]
@@ -174,57 +165,27 @@ mod tests {
 
     #[test]
     fn missing_shard_is_looked_up_and_missing_stream_fails() {
-        assert_eq!(
-            ErrorKind::NotFound.reaction(Call::GetRecords, true),
-            Reaction::AskListing
-        );
-        assert_eq!(
-            ErrorKind::NotFound.reaction(Call::ListShards, true),
-            Reaction::Fail
-        );
-        assert_eq!(
-            ErrorKind::NotFound.reaction(Call::PutRecords, true),
-            Reaction::Fail
-        );
+        assert_eq!(ErrorKind::NotFound.reaction(Call::GetRecords, true), Reaction::AskListing);
+        assert_eq!(ErrorKind::NotFound.reaction(Call::ListShards, true), Reaction::Fail);
+        assert_eq!(ErrorKind::NotFound.reaction(Call::PutRecords, true), Reaction::Fail);
     }
 
     #[test]
     fn refused_credentials_fail_at_the_start_and_are_waited_for_later() {
         for kind in [ErrorKind::AccessDenied, ErrorKind::Credentials] {
-            assert_eq!(
-                kind.reaction(Call::GetRecords, false),
-                Reaction::Fail,
-                "{kind}"
-            );
-            assert_eq!(
-                kind.reaction(Call::GetRecords, true),
-                Reaction::RetrySlowly,
-                "{kind}"
-            );
+            assert_eq!(kind.reaction(Call::GetRecords, false), Reaction::Fail, "{kind}");
+            assert_eq!(kind.reaction(Call::GetRecords, true), Reaction::RetrySlowly, "{kind}");
         }
     }
 
     #[test]
     fn passing_errors_are_retried_whatever_the_call() {
-        let calls = [
-            Call::GetRecords,
-            Call::GetShardIterator,
-            Call::ListShards,
-            Call::PutRecords,
-        ];
-        for kind in [
-            ErrorKind::Unavailable,
-            ErrorKind::Connection,
-            ErrorKind::Timeout,
-            ErrorKind::InUse,
-            ErrorKind::Other,
-        ] {
+        let calls = [Call::GetRecords, Call::GetShardIterator, Call::ListShards, Call::PutRecords];
+        for kind in
+            [ErrorKind::Unavailable, ErrorKind::Connection, ErrorKind::Timeout, ErrorKind::InUse, ErrorKind::Other]
+        {
             for call in calls {
-                assert_eq!(
-                    kind.reaction(call, false),
-                    Reaction::BackOff,
-                    "{kind} of {call}"
-                );
+                assert_eq!(kind.reaction(call, false), Reaction::BackOff, "{kind} of {call}");
             }
         }
     }

@@ -25,9 +25,7 @@ impl SequenceNumber {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let canonical = text == "0" || !text.starts_with('0');
         if text.is_empty() || text.len() > Self::DIGITS_MAX || !digits || !canonical {
-            return Err(NotASequenceNumber(
-                text.chars().take(Self::DIGITS_MAX + 1).collect(),
-            ));
+            return Err(NotASequenceNumber(text.chars().take(Self::DIGITS_MAX + 1).collect()));
         }
         Ok(SequenceNumber(Arc::from(text)))
     }
@@ -46,10 +44,7 @@ impl SequenceNumber {
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
         // Without leading zeros the longer number is the greater one.
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.cmp(&other.0))
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
     }
 }
 
@@ -81,29 +76,14 @@ mod tests {
 
     #[test]
     fn numbers_of_unequal_length_compare_by_value() {
-        assert!(
-            number("9") < number("10"),
-            "as text it would be the other way round"
-        );
+        assert!(number("9") < number("10"), "as text it would be the other way round");
         assert!(number("0") < number("1"));
-        assert!(
-            number("49590338271490256608559692538361571095921575989136588898")
-                < number(&"9".repeat(57))
-        );
+        assert!(number("49590338271490256608559692538361571095921575989136588898") < number(&"9".repeat(57)));
     }
 
     #[test]
     fn text_that_is_no_canonical_number_is_refused() {
-        for text in [
-            "",
-            "007",
-            "-1",
-            "+1",
-            " 1",
-            "1e5",
-            "LATEST",
-            &"1".repeat(130),
-        ] {
+        for text in ["", "007", "-1", "+1", " 1", "1e5", "LATEST", &"1".repeat(130)] {
             assert!(SequenceNumber::parse(text).is_err(), "{text:?}");
         }
         assert!(SequenceNumber::parse(&"1".repeat(129)).is_ok());

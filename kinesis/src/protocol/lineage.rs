@@ -70,18 +70,12 @@ impl Lineage {
             .filter(|(_, entry)| entry.state == State::Waiting)
             .filter(|(_, entry)| entry.parents.iter().all(|parent| self.is_done(parent)))
             .map(|(id, entry)| Attach {
-                shard: ShardInfo {
-                    id: Arc::clone(id),
-                    parents: entry.parents.clone(),
-                },
+                shard: ShardInfo { id: Arc::clone(id), parents: entry.parents.clone() },
                 missing_parents: match entry.first {
                     true => Vec::new(),
-                    false => entry
-                        .parents
-                        .iter()
-                        .filter(|parent| !self.shards.contains_key(*parent))
-                        .cloned()
-                        .collect(),
+                    false => {
+                        entry.parents.iter().filter(|parent| !self.shards.contains_key(*parent)).cloned().collect()
+                    }
                 },
             })
             .collect();
@@ -102,25 +96,17 @@ impl Lineage {
             .flat_map(|entry| entry.parents.iter().cloned())
             .collect();
         self.shards.retain(|id, entry| {
-            entry.state != State::Drained
-                || waited_for.contains(id)
-                || listing.iter().any(|shard| shard.id == *id)
+            entry.state != State::Drained || waited_for.contains(id) || listing.iter().any(|shard| shard.id == *id)
         });
     }
 
     fn is_done(&self, parent: &Arc<str>) -> bool {
-        self.shards
-            .get(parent)
-            .is_none_or(|entry| entry.state == State::Drained)
+        self.shards.get(parent).is_none_or(|entry| entry.state == State::Drained)
     }
 
     fn learn(&mut self, shards: impl IntoIterator<Item = ShardInfo>, first: bool) {
         for ShardInfo { id, parents } in shards {
-            self.shards.entry(id).or_insert(Entry {
-                parents,
-                state: State::Waiting,
-                first,
-            });
+            self.shards.entry(id).or_insert(Entry { parents, state: State::Waiting, first });
         }
     }
 }
@@ -130,38 +116,23 @@ mod tests {
     use super::*;
 
     fn shard(id: &str, parents: &[&str]) -> ShardInfo {
-        ShardInfo {
-            id: Arc::from(id),
-            parents: parents.iter().map(|parent| Arc::from(*parent)).collect(),
-        }
+        ShardInfo { id: Arc::from(id), parents: parents.iter().map(|parent| Arc::from(*parent)).collect() }
     }
 
     fn ready(lineage: &mut Lineage) -> Vec<String> {
-        lineage
-            .take_ready()
-            .into_iter()
-            .map(|attach| attach.shard.id.to_string())
-            .collect()
+        lineage.take_ready().into_iter().map(|attach| attach.shard.id.to_string()).collect()
     }
 
     // 0 --split--> 1, 2        2 and 3 --merge--> 4
     #[test]
     fn children_wait_for_all_their_parents() {
-        let listing = [
-            shard("0", &[]),
-            shard("1", &["0"]),
-            shard("2", &["0"]),
-            shard("3", &[]),
-            shard("4", &["2", "3"]),
-        ];
+        let listing =
+            [shard("0", &[]), shard("1", &["0"]), shard("2", &["0"]), shard("3", &[]), shard("4", &["2", "3"])];
         let mut lineage = Lineage::first(listing);
         assert_eq!(ready(&mut lineage), ["0", "3"]);
         assert!(ready(&mut lineage).is_empty(), "each is given once");
         lineage.on_drained("3", []);
-        assert!(
-            ready(&mut lineage).is_empty(),
-            "the merge waits for its other parent"
-        );
+        assert!(ready(&mut lineage).is_empty(), "the merge waits for its other parent");
         lineage.on_drained("0", []);
         assert_eq!(ready(&mut lineage), ["1", "2"]);
         lineage.on_drained("2", []);
@@ -181,26 +152,16 @@ mod tests {
     #[test]
     fn parent_gone_before_the_first_listing_is_no_gap_and_one_gone_later_is() {
         let mut lineage = Lineage::first([shard("5", &["1"])]);
-        assert_eq!(
-            lineage.take_ready(),
-            [Attach {
-                shard: shard("5", &["1"]),
-                missing_parents: vec![]
-            }]
-        );
+        assert_eq!(lineage.take_ready(), [Attach { shard: shard("5", &["1"]), missing_parents: vec![] }]);
         lineage.on_listing([shard("9", &["5", "7"])]);
-        assert!(
-            ready(&mut lineage).is_empty(),
-            "the parent that is still read is waited for"
-        );
+        assert!(ready(&mut lineage).is_empty(), "the parent that is still read is waited for");
         lineage.on_drained("5", []);
         assert_eq!(lineage.take_ready()[0].missing_parents, [Arc::from("7")]);
     }
 
     #[test]
     fn aged_out_parent_is_remembered_while_a_child_waits() {
-        let mut lineage =
-            Lineage::first([shard("0", &[]), shard("1", &[]), shard("2", &["0", "1"])]);
+        let mut lineage = Lineage::first([shard("0", &[]), shard("1", &[]), shard("2", &["0", "1"])]);
         assert_eq!(ready(&mut lineage), ["0", "1"]);
         lineage.on_drained("0", []);
         lineage.forget_aged_out(&[shard("1", &[]), shard("2", &["0", "1"])]);

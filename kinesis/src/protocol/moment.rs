@@ -39,10 +39,7 @@ impl Add<Duration> for Moment {
     type Output = Moment;
 
     fn add(self, span: Duration) -> Moment {
-        Moment(
-            self.0
-                .saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Moment(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -55,9 +52,6 @@ mod tests {
         let last = Moment::from_nanos(u64::MAX);
         assert_eq!(last + Duration::from_secs(1), last);
         assert_eq!(Moment::ZERO.since(last), Duration::ZERO);
-        assert_eq!(
-            (Moment::from_millis(2) + Duration::from_micros(5)).as_nanos(),
-            2_005_000
-        );
+        assert_eq!((Moment::from_millis(2) + Duration::from_micros(5)).as_nanos(), 2_005_000);
     }
 }

@@ -52,19 +52,12 @@ pub struct BackOff {
 impl BackOff {
     /// One that has seen no failure.
     pub const fn new(first: Duration, last: Duration) -> BackOff {
-        BackOff {
-            first,
-            last,
-            failures: 0,
-        }
+        BackOff { first, last, failures: 0 }
     }
 
     /// How long to wait after one more failure: between half and the whole of `first * 2^failures`, at most `last`.
     pub fn next_wait(&mut self, rng: &mut fastrand::Rng) -> Duration {
-        let whole = self
-            .first
-            .saturating_mul(1 << self.failures.min(20))
-            .min(self.last);
+        let whole = self.first.saturating_mul(1 << self.failures.min(20)).min(self.last);
         self.failures = self.failures.saturating_add(1);
         whole.mul_f64(0.5 + 0.5 * rng.f64())
     }
@@ -93,11 +86,7 @@ mod tests {
         pacing.on_answer(Moment::from_millis(1_200), 10 * 1024 * 1024);
         assert_eq!(pacing.due(), Moment::from_millis(6_200));
         pacing.on_failure(Moment::from_millis(2_000));
-        assert_eq!(
-            pacing.due(),
-            Moment::from_millis(6_200),
-            "a failure does not forgive the bytes"
-        );
+        assert_eq!(pacing.due(), Moment::from_millis(6_200), "a failure does not forgive the bytes");
     }
 
     #[test]

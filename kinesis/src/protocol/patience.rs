@@ -21,21 +21,13 @@ pub struct Patience {
 impl Patience {
     /// For a call before a start: gives up when the endpoint cannot be reached.
     pub fn at_start(seed: u64) -> Patience {
-        Patience {
-            unreached_max: UNREACHED_MAX,
-            ..Patience::for_ever(seed)
-        }
+        Patience { unreached_max: UNREACHED_MAX, ..Patience::for_ever(seed) }
     }
 
     /// For a call of something that runs: passing errors are repeated for as long as it takes.
     pub fn for_ever(seed: u64) -> Patience {
         let back_off = BackOff::new(Duration::from_millis(200), Duration::from_secs(5));
-        Patience {
-            back_off,
-            rng: fastrand::Rng::with_seed(seed),
-            unreached: 0,
-            unreached_max: u32::MAX,
-        }
+        Patience { back_off, rng: fastrand::Rng::with_seed(seed), unreached: 0, unreached_max: u32::MAX }
     }
 
     /// How long to wait before `call`, which failed this way, is repeated; `None`: it will not mend.
@@ -56,27 +48,16 @@ mod tests {
     fn endpoint_that_is_not_reached_is_given_up_at_a_start_only() {
         let (mut start, mut ever) = (Patience::at_start(1), Patience::for_ever(1));
         for _ in 0..UNREACHED_MAX {
-            assert!(
-                start
-                    .after(Call::ListShards, ErrorKind::Connection)
-                    .is_some()
-            );
+            assert!(start.after(Call::ListShards, ErrorKind::Connection).is_some());
         }
         assert_eq!(start.after(Call::ListShards, ErrorKind::Connection), None);
-        assert!((0..100).all(|_| {
-            ever.after(Call::ListShards, ErrorKind::Connection)
-                .is_some()
-        }));
+        assert!((0..100).all(|_| { ever.after(Call::ListShards, ErrorKind::Connection).is_some() }));
     }
 
     #[test]
     fn throttling_is_waited_out_and_a_missing_stream_is_not() {
         let mut start = Patience::at_start(1);
-        assert!((0..100).all(|_| {
-            start
-                .after(Call::ListShards, ErrorKind::Throttled)
-                .is_some()
-        }));
+        assert!((0..100).all(|_| { start.after(Call::ListShards, ErrorKind::Throttled).is_some() }));
         assert_eq!(start.after(Call::ListShards, ErrorKind::NotFound), None);
         assert_eq!(start.after(Call::ListShards, ErrorKind::Credentials), None);
     }

@@ -48,20 +48,14 @@ impl StartRules {
         let whole = Regex::new(pattern)
             // Compiled alone first: wrapped, a stray `)` could close our group and pass.
             .and_then(|_| Regex::new(&format!("^(?:{pattern})$")))
-            .map_err(|error| BadPattern {
-                pattern: pattern.to_owned(),
-                reason: last_line(&error.to_string()),
-            })?;
+            .map_err(|error| BadPattern { pattern: pattern.to_owned(), reason: last_line(&error.to_string()) })?;
         self.rules.push((whole, start));
         Ok(())
     }
 
     /// Where `shard` starts.
     pub fn start_of(&self, shard: &str) -> Start {
-        self.rules
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(shard))
-            .map_or(Start::TrimHorizon, |(_, start)| *start)
+        self.rules.iter().find(|(pattern, _)| pattern.is_match(shard)).map_or(Start::TrimHorizon, |(_, start)| *start)
     }
 
     /// Whether some rule asks for `LATEST`, so that `T0` is needed.
@@ -72,11 +66,7 @@ impl StartRules {
 
 /// Regex errors draw the pattern over several lines; the last one says what is wrong.
 fn last_line(text: &str) -> String {
-    text.lines()
-        .last()
-        .unwrap_or_default()
-        .trim_start_matches("error: ")
-        .to_owned()
+    text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 impl Start {
@@ -105,9 +95,7 @@ pub enum ReadFrom {
 
 /// Text that names no position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a position in a shard: {0:?}; expected trim-horizon, at-timestamp MS or after SEQUENCE"
-)]
+#[error("not a position in a shard: {0:?}; expected trim-horizon, at-timestamp MS or after SEQUENCE")]
 pub struct NotAPosition(String);
 
 impl fmt::Display for ReadFrom {
@@ -127,12 +115,8 @@ impl FromStr for ReadFrom {
         let refused = || NotAPosition(text.chars().take(160).collect());
         match text.split_once(' ') {
             None if text == "trim-horizon" => Ok(ReadFrom::TrimHorizon),
-            Some(("at-timestamp", ms)) => {
-                ms.parse().map(ReadFrom::AtTimestamp).map_err(|_| refused())
-            }
-            Some(("after", sequence)) => SequenceNumber::parse(sequence)
-                .map(ReadFrom::After)
-                .map_err(|_| refused()),
+            Some(("at-timestamp", ms)) => ms.parse().map(ReadFrom::AtTimestamp).map_err(|_| refused()),
+            Some(("after", sequence)) => SequenceNumber::parse(sequence).map(ReadFrom::After).map_err(|_| refused()),
             _ => Err(refused()),
         }
     }
@@ -152,14 +136,8 @@ mod tests {
 
     #[test]
     fn first_matching_rule_wins_and_no_match_means_the_oldest_record() {
-        let rules = rules(&[
-            ("shardId-0+1", Start::AtTimestamp(7)),
-            ("shardId-0+[12]", Start::Latest),
-        ]);
-        assert_eq!(
-            rules.start_of("shardId-000000000001"),
-            Start::AtTimestamp(7)
-        );
+        let rules = rules(&[("shardId-0+1", Start::AtTimestamp(7)), ("shardId-0+[12]", Start::Latest)]);
+        assert_eq!(rules.start_of("shardId-000000000001"), Start::AtTimestamp(7));
         assert_eq!(rules.start_of("shardId-000000000002"), Start::Latest);
         assert_eq!(rules.start_of("shardId-000000000003"), Start::TrimHorizon);
         assert!(rules.needs_now());
@@ -180,51 +158,30 @@ mod tests {
     fn bad_pattern_is_named_with_its_reason() {
         for pattern in ["shardId-(", "a)|(b"] {
             let error = StartRules::new().add(pattern, Start::Latest).unwrap_err();
-            assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("bad shard pattern {pattern:?}: un")),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with(&format!("bad shard pattern {pattern:?}: un")), "{error}");
         }
     }
 
     #[test]
     fn latest_becomes_the_pinned_time() {
-        assert_eq!(
-            Start::Latest.resolve(1_795_395_060_708),
-            ReadFrom::AtTimestamp(1_795_395_060_708)
-        );
+        assert_eq!(Start::Latest.resolve(1_795_395_060_708), ReadFrom::AtTimestamp(1_795_395_060_708));
         assert_eq!(Start::TrimHorizon.resolve(5), ReadFrom::TrimHorizon);
         assert_eq!(Start::AtTimestamp(3).resolve(5), ReadFrom::AtTimestamp(3));
     }
 
     #[test]
     fn text_form_comes_back_as_it_went() {
-        let after = ReadFrom::After(
-            SequenceNumber::parse("49590338271490256608559692538361571095921575989136588898")
-                .unwrap(),
-        );
+        let after =
+            ReadFrom::After(SequenceNumber::parse("49590338271490256608559692538361571095921575989136588898").unwrap());
         for (position, text) in [
             (ReadFrom::TrimHorizon, "trim-horizon"),
             (ReadFrom::AtTimestamp(-5), "at-timestamp -5"),
-            (
-                after,
-                "after 49590338271490256608559692538361571095921575989136588898",
-            ),
+            (after, "after 49590338271490256608559692538361571095921575989136588898"),
         ] {
             assert_eq!(position.to_string(), text);
             assert_eq!(text.parse::<ReadFrom>().unwrap(), position);
         }
-        for text in [
-            "",
-            "latest",
-            "after",
-            "after x",
-            "at-timestamp",
-            "at-timestamp 1.5",
-            "trim-horizon 1",
-        ] {
+        for text in ["", "latest", "after", "after x", "at-timestamp", "at-timestamp 1.5", "trim-horizon 1"] {
             assert!(text.parse::<ReadFrom>().is_err(), "{text:?}");
         }
     }

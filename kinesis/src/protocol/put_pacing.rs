@@ -36,9 +36,7 @@ impl PutPacing {
     /// Some record, or the whole call, was refused for now: the pause doubles, shortened by up to half at random.
     pub fn on_refused(&mut self, now: Moment, rng: &mut fastrand::Rng) {
         self.pause = (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-        self.due = self
-            .due
-            .max(now + self.pause.mul_f64(0.5 + 0.5 * rng.f64()));
+        self.due = self.due.max(now + self.pause.mul_f64(0.5 + 0.5 * rng.f64()));
     }
 
     /// No call before `moment`, for a reason of its own.
@@ -74,10 +72,7 @@ mod tests {
             pacing.due = now;
             pacing.on_refused(now, &mut rng);
             let (pause, whole) = (pacing.due().since(now), Duration::from_millis(whole_ms));
-            assert!(
-                pause >= whole / 2 && pause <= whole,
-                "{pause:?} of {whole:?}"
-            );
+            assert!(pause >= whole / 2 && pause <= whole, "{pause:?} of {whole:?}");
         }
         for _ in 0..7 {
             pacing.due = now;
@@ -88,10 +83,7 @@ mod tests {
 
     #[test]
     fn codes_of_refused_records_are_told_apart() {
-        assert_eq!(
-            refusal_kind("ProvisionedThroughputExceededException"),
-            ErrorKind::Throttled
-        );
+        assert_eq!(refusal_kind("ProvisionedThroughputExceededException"), ErrorKind::Throttled);
         assert_eq!(refusal_kind("InternalFailure"), ErrorKind::Unavailable);
         assert_eq!(refusal_kind("SomethingNew"), ErrorKind::Other);
     }

@@ -95,22 +95,8 @@ impl ServiceClock {
             }
         }
         let upper_ns = date_ns + DATE_RESOLUTION_NS - i128::from(timing.sent.as_nanos());
-        keep(
-            &mut self.lower,
-            Bound {
-                offset_ns,
-                at: timing.received,
-            },
-            |new, old| new >= old,
-        );
-        keep(
-            &mut self.upper,
-            Bound {
-                offset_ns: upper_ns,
-                at: timing.received,
-            },
-            |new, old| new <= old,
-        );
+        keep(&mut self.lower, Bound { offset_ns, at: timing.received }, |new, old| new >= old);
+        keep(&mut self.upper, Bound { offset_ns: upper_ns, at: timing.received }, |new, old| new <= old);
         self.forget_before(timing.received);
     }
 
@@ -145,11 +131,7 @@ impl ServiceClock {
     fn forget_before(&mut self, now: Moment) {
         for bounds in [&mut self.lower, &mut self.upper] {
             // The last one is kept: an old bound is better than none.
-            while bounds.len() > 1
-                && bounds
-                    .front()
-                    .is_some_and(|bound| now.since(bound.at) > MEMORY)
-            {
+            while bounds.len() > 1 && bounds.front().is_some_and(|bound| now.since(bound.at) > MEMORY) {
                 bounds.pop_front();
             }
         }
@@ -157,28 +139,21 @@ impl ServiceClock {
 
     fn give_up_bounds_far_from(&mut self, median: i128) {
         let before = self.lower.len() + self.upper.len();
-        self.lower
-            .retain(|bound| (bound.offset_ns - median).abs() <= OUTLIER_NS);
+        self.lower.retain(|bound| (bound.offset_ns - median).abs() <= OUTLIER_NS);
         // The median is of lower bounds; an honest upper bound lies up to 1 s and a round trip above.
-        self.upper.retain(|bound| {
-            (bound.offset_ns - DATE_RESOLUTION_NS - median).abs() <= OUTLIER_NS + DATE_RESOLUTION_NS
-        });
+        self.upper
+            .retain(|bound| (bound.offset_ns - DATE_RESOLUTION_NS - median).abs() <= OUTLIER_NS + DATE_RESOLUTION_NS);
         self.counters.steps += u64::from(self.lower.len() + self.upper.len() < before);
     }
 }
 
 /// Puts `new` behind the bounds that are `better` than it; worse ones can never be the best again.
 fn keep(bounds: &mut VecDeque<Bound>, new: Bound, as_good: impl Fn(i128, i128) -> bool) {
-    while bounds
-        .back()
-        .is_some_and(|old| as_good(new.offset_ns, old.offset_ns))
-    {
+    while bounds.back().is_some_and(|old| as_good(new.offset_ns, old.offset_ns)) {
         bounds.pop_back();
     }
     // One second is fine enough to forget by, and bounds the memory whatever the rate of calls.
-    let crowded = bounds
-        .back()
-        .is_some_and(|old| new.at.since(old.at) < Duration::from_secs(1));
+    let crowded = bounds.back().is_some_and(|old| new.at.since(old.at) < Duration::from_secs(1));
     if !crowded {
         bounds.push_back(new);
     }
@@ -206,18 +181,8 @@ mod tests {
     #[test]
     fn nothing_is_claimed_without_a_date() {
         let mut clock = ServiceClock::new();
-        clock.on_answer(Timing {
-            sent: Moment::ZERO,
-            received: Moment::from_millis(3),
-            date_ms: None,
-        });
-        assert_eq!(
-            (
-                clock.earliest_ms(Moment::ZERO),
-                clock.latest_ms(Moment::ZERO)
-            ),
-            (None, None)
-        );
+        clock.on_answer(Timing { sent: Moment::ZERO, received: Moment::from_millis(3), date_ms: None });
+        assert_eq!((clock.earliest_ms(Moment::ZERO), clock.latest_ms(Moment::ZERO)), (None, None));
     }
 
     // service's clock = ours + 5_000_300 ms; answers of 10 ms; Date rounds down

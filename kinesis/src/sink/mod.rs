@@ -62,11 +62,7 @@ impl StreamSink {
 
     /// An access key and its secret; else the environment's or the profile's.
     #[must_use]
-    pub fn credentials(
-        mut self,
-        access_key_id: impl Into<String>,
-        secret_access_key: impl Into<String>,
-    ) -> Self {
+    pub fn credentials(mut self, access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
         self.service.access_key_id = Some(access_key_id.into());
         self.service.secret_access_key = Some(secret_access_key.into());
         self
@@ -101,28 +97,15 @@ impl StreamSink {
     }
 
     fn writer_over(&self, connect: Connect, cx: &SinkContext) -> StreamWriter {
-        let batching = BatcherSettings {
-            seed: fastrand::u64(..),
-            ..self.batching
-        };
+        let batching = BatcherSettings { seed: fastrand::u64(..), ..self.batching };
         StreamWriter::new(self.stream.clone(), batching, connect, cx.clone())
     }
 }
 
 impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamSink {
     fn describe(&self) -> String {
-        let ServiceSettings {
-            endpoint_url,
-            region,
-            profile,
-            ..
-        } = &self.service;
-        let BatcherSettings {
-            linger,
-            order,
-            record_bytes_max,
-            ..
-        } = self.batching;
+        let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
+        let BatcherSettings { linger, order, record_bytes_max, .. } = self.batching;
         format!(
             "kinesis stream {} linger {linger:?} order {order:?} records to {record_bytes_max} endpoint {endpoint_url:?} \
              region {region:?} profile {profile:?}",
@@ -136,12 +119,7 @@ impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamS
                 let (connecting, stream) = (Client::connect(&self.service), self.stream.clone());
                 Box::pin(async move { connecting.await?.describe(&stream).await })
             };
-            patiently(
-                Patience::at_start(fastrand::u64(..)),
-                Call::PutRecords,
-                describe,
-            )
-            .await?;
+            patiently(Patience::at_start(fastrand::u64(..)), Call::PutRecords, describe).await?;
             Ok(())
         })
     }

@@ -31,21 +31,14 @@ impl PutCalls for Rc<Made> {
             made.calls.set(made.calls.get() + 1);
             if let Some(kind) = made.failures.borrow_mut().pop() {
                 let message = "planted".to_owned();
-                return Err(ServiceError {
-                    kind,
-                    code: "Planted".to_owned(),
-                    message,
-                    operation: "PutRecords",
-                });
+                return Err(ServiceError { kind, code: "Planted".to_owned(), message, operation: "PutRecords" });
             }
             let refused = made.refusing_first.take();
             let outcomes = entries.iter().enumerate().map(|(index, entry)| {
                 if refused && index == 0 {
                     return Err("ProvisionedThroughputExceededException".to_owned());
                 }
-                made.taken
-                    .borrow_mut()
-                    .push(String::from_utf8(entry.data.to_vec()).unwrap());
+                made.taken.borrow_mut().push(String::from_utf8(entry.data.to_vec()).unwrap());
                 Ok(())
             });
             Ok(outcomes.collect())
@@ -87,14 +80,7 @@ fn tail_is_written_after_the_linger_without_another_item() {
         assert_eq!(*made.taken.borrow(), ["a", "b"]);
         writer.write(&mut pairs(&[("1", "c")]));
         facade::sleep(Duration::from_millis(200)).await;
-        assert_eq!(
-            (
-                made.taken.borrow().len(),
-                made.calls.get(),
-                cx.counters.written.get()
-            ),
-            (3, 2, 3)
-        );
+        assert_eq!((made.taken.borrow().len(), made.calls.get(), cx.counters.written.get()), (3, 2, 3));
     })
     .unwrap();
 }
@@ -106,23 +92,14 @@ fn flush_resolves_when_all_is_written_whatever_was_refused() {
         made.failures.borrow_mut().push(ErrorKind::Timeout);
         made.refusing_first.set(true);
         let (mut writer, cx, failures) = open(&sink("s").linger(Duration::from_secs(3_600)), &made);
-        writer.write(&mut pairs(&[
-            ("1", "a1"),
-            ("1", "a2"),
-            ("2", "b1"),
-            ("1", "a3"),
-        ]));
+        writer.write(&mut pairs(&[("1", "a1"), ("1", "a2"), ("2", "b1"), ("1", "a3")]));
         let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer);
         flushed.await.unwrap();
         let taken = made.taken.borrow();
         let of_a: Vec<&str> = taken.iter().map(String::as_str).filter(|text| text.starts_with('a')).collect();
         assert_eq!((of_a, taken.len()), (vec!["a1", "a2", "a3"], 4));
         assert!(failures.borrow().is_empty());
-        let counters = (
-            cx.counters.written.get(),
-            cx.counters.retried.get(),
-            cx.counters.repeated.get(),
-        );
+        let counters = (cx.counters.written.get(), cx.counters.retried.get(), cx.counters.repeated.get());
         assert_eq!(counters, (4, 1, 2));
     })
     .unwrap();
@@ -136,10 +113,7 @@ fn record_that_can_never_be_written_fails_the_job_as_data() {
         writer.write(&mut pairs(&[("", "a")]));
         let error = failures.borrow()[0].clone();
         assert_eq!(error.kind, Kind::Data);
-        assert_eq!(
-            error.message,
-            "stream Tweets: record of 1 bytes has an empty partition key"
-        );
+        assert_eq!(error.message, "stream Tweets: record of 1 bytes has an empty partition key");
     })
     .unwrap();
 }
@@ -152,10 +126,7 @@ fn permanent_refusal_fails_the_job_and_the_flush() {
         let (mut writer, _, failures) = open(&sink("Tweets"), &made);
         writer.write(&mut pairs(&[("1", "a")]));
         let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer).await;
-        assert_eq!(
-            flushed.unwrap_err().message,
-            "stream Tweets: PutRecords: planted"
-        );
+        assert_eq!(flushed.unwrap_err().message, "stream Tweets: PutRecords: planted");
         assert_eq!(failures.borrow().len(), 1);
         assert!(!SinkWriter::<(&str, &str)>::ready(&writer));
     })

@@ -38,11 +38,7 @@ impl PutCalls for Client {
         let putting = Client::put_records(self, stream, entries);
         Box::pin(async move {
             let answer = putting.await?;
-            Ok(answer
-                .entries
-                .into_iter()
-                .map(|entry| entry.map(drop).map_err(|failure| failure.code))
-                .collect())
+            Ok(answer.entries.into_iter().map(|entry| entry.map(drop).map_err(|failure| failure.code)).collect())
         })
     }
 }
@@ -68,12 +64,7 @@ struct Shared {
 }
 
 impl StreamWriter {
-    pub(super) fn new(
-        stream: Arc<str>,
-        settings: BatcherSettings,
-        connect: Connect,
-        cx: SinkContext,
-    ) -> StreamWriter {
+    pub(super) fn new(stream: Arc<str>, settings: BatcherSettings, connect: Connect, cx: SinkContext) -> StreamWriter {
         StreamWriter(Rc::new(Shared {
             stream,
             machine: RefCell::new(Batcher::new(settings)),
@@ -100,16 +91,9 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
     fn write(&mut self, items: &mut Vec<(K, V)>) {
         let now = self.0.origin.moment_now();
         for (key, data) in items.drain(..) {
-            let pushed = self.0.machine.borrow_mut().push(
-                key.as_ref(),
-                Bytes::copy_from_slice(data.as_ref()),
-                now,
-            );
+            let pushed = self.0.machine.borrow_mut().push(key.as_ref(), Bytes::copy_from_slice(data.as_ref()), now);
             if let Err(refused) = pushed {
-                self.0.fail(JobError::new(
-                    Kind::Data,
-                    format!("stream {}: {refused}", self.0.stream),
-                ));
+                self.0.fail(JobError::new(Kind::Data, format!("stream {}: {refused}", self.0.stream)));
             }
         }
         self.0.tell(PutInput::Wake);
@@ -147,20 +131,14 @@ impl Shared {
         if self.closed.get() {
             return;
         }
-        let actions = self
-            .machine
-            .borrow_mut()
-            .on(input, self.origin.moment_now());
+        let actions = self.machine.borrow_mut().on(input, self.origin.moment_now());
         for action in actions {
             match action {
                 PutAction::Put { id, records } => self.put(id, records),
                 PutAction::WakeAt(at) => self.wake_at(at),
                 PutAction::Trouble(trouble) => tracing::warn!("stream {}: {trouble}", self.stream),
                 PutAction::Failed { kind, message } => {
-                    self.fail(JobError::new(
-                        kind.who_acts(),
-                        format!("stream {}: {message}", self.stream),
-                    ));
+                    self.fail(JobError::new(kind.who_acts(), format!("stream {}: {message}", self.stream)));
                 }
             }
         }
@@ -169,29 +147,13 @@ impl Shared {
 
     fn put(self: &Rc<Self>, id: PutId, records: Vec<PutRecord>) {
         let shared = Rc::clone(self);
-        let entries = records
-            .into_iter()
-            .map(|PutRecord { key, data }| PutEntry {
-                key,
-                explicit_hash: None,
-                data,
-            })
-            .collect();
+        let entries =
+            records.into_iter().map(|PutRecord { key, data }| PutEntry { key, explicit_hash: None, data }).collect();
         facade::spawn(async move {
-            let putting = async {
-                shared
-                    .calls()
-                    .await?
-                    .put_records(&shared.stream, entries)
-                    .await
-            };
+            let putting = async { shared.calls().await?.put_records(&shared.stream, entries).await };
             let input = match putting.await {
                 Ok(outcomes) => PutInput::Answered { id, outcomes },
-                Err(error) => PutInput::Failed {
-                    id,
-                    kind: error.kind,
-                    message: error.message,
-                },
+                Err(error) => PutInput::Failed { id, kind: error.kind, message: error.message },
             };
             shared.tell(input);
         })
@@ -238,10 +200,7 @@ impl Shared {
         let machine = self.machine.borrow();
         let counters = machine.counters();
         self.cx.counters.written.set(counters.records_put);
-        self.cx
-            .counters
-            .retried
-            .set(counters.records_throttled + counters.records_refused);
+        self.cx.counters.retried.set(counters.records_throttled + counters.records_refused);
         self.cx.counters.repeated.set(counters.maybe_repeated);
         if machine.ready() && !self.was_ready.replace(true) {
             self.cx.waker.notify();

@@ -9,8 +9,7 @@ use weir_runtime::facade;
 use weir_runtime::source::LocalFuture;
 
 use crate::client::{
-    CallTiming, Client, GetRecordsAnswer, IteratorPosition, ServiceError, ServiceSettings,
-    ShardDescription,
+    CallTiming, Client, GetRecordsAnswer, IteratorPosition, ServiceError, ServiceSettings, ShardDescription,
 };
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
@@ -46,11 +45,7 @@ pub(crate) fn over_network(settings: &ServiceSettings) -> Connect {
 impl ReadCalls for Client {
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)> {
         let describing = Client::describe(self, stream);
-        Box::pin(async move {
-            describing
-                .await
-                .map(|summary| (summary.arn, summary.timing))
-        })
+        Box::pin(async move { describing.await.map(|summary| (summary.arn, summary.timing)) })
     }
 
     fn list_shards(&self, stream: &str) -> Called<Vec<ShardDescription>> {
@@ -114,16 +109,8 @@ impl Origin {
     }
 
     pub(crate) fn timing(self, timing: CallTiming) -> Timing {
-        let CallTiming {
-            sent_at,
-            received_at,
-            date_ms,
-        } = timing;
-        Timing {
-            sent: self.moment(sent_at),
-            received: self.moment(received_at),
-            date_ms,
-        }
+        let CallTiming { sent_at, received_at, date_ms } = timing;
+        Timing { sent: self.moment(sent_at), received: self.moment(received_at), date_ms }
     }
 
     pub(crate) fn answer(self, answer: GetRecordsAnswer) -> Answer {
@@ -144,10 +131,7 @@ impl Origin {
 /// A listed shard's place among the others.
 pub(crate) fn shard_info(shard: &ShardDescription) -> ShardInfo {
     let parents = shard.parent.iter().chain(&shard.adjacent_parent);
-    ShardInfo {
-        id: Arc::from(shard.id.as_str()),
-        parents: parents.map(|parent| Arc::from(parent.as_str())).collect(),
-    }
+    ShardInfo { id: Arc::from(shard.id.as_str()), parents: parents.map(|parent| Arc::from(parent.as_str())).collect() }
 }
 
 pub(crate) fn iterator_position(from: IteratorFrom) -> IteratorPosition {
@@ -155,8 +139,6 @@ pub(crate) fn iterator_position(from: IteratorFrom) -> IteratorPosition {
         IteratorFrom::TrimHorizon => IteratorPosition::TrimHorizon,
         IteratorFrom::Latest => IteratorPosition::Latest,
         IteratorFrom::AtTimestamp(ms) => IteratorPosition::AtTimestamp(ms),
-        IteratorFrom::After(sequence) => {
-            IteratorPosition::AfterSequence(sequence.as_str().to_owned())
-        }
+        IteratorFrom::After(sequence) => IteratorPosition::AfterSequence(sequence.as_str().to_owned()),
     }
 }

@@ -27,13 +27,7 @@ pub(super) struct StreamControl {
 
 impl StreamControl {
     pub(super) fn new(source: StreamSource, connect: Connect) -> StreamControl {
-        StreamControl {
-            source,
-            connect,
-            calls: None,
-            origin: Origin::now(),
-            clock: ServiceClock::new(),
-        }
+        StreamControl { source, connect, calls: None, origin: Origin::now(), clock: ServiceClock::new() }
     }
 
     async fn calls(&mut self) -> Result<Rc<dyn ReadCalls>, JobError> {
@@ -53,8 +47,7 @@ impl StreamControl {
     async fn describe(&mut self) -> Result<String, JobError> {
         let calls = self.calls().await?;
         let stream = &self.source.stream;
-        let (arn, timing) =
-            patiently(self.patience(), Call::ListShards, || calls.describe(stream)).await?;
+        let (arn, timing) = patiently(self.patience(), Call::ListShards, || calls.describe(stream)).await?;
         if let Some(timing) = timing {
             self.clock.on_answer(self.origin.timing(timing));
         }
@@ -68,25 +61,19 @@ impl StreamControl {
         let t0_ms = self.clock.earliest_ms(self.origin.moment_now());
         let calls = self.calls().await?;
         let stream = self.source.stream.clone();
-        let shards = patiently(self.patience(), Call::ListShards, || {
-            calls.list_shards(&stream)
-        })
-        .await?;
+        let shards = patiently(self.patience(), Call::ListShards, || calls.list_shards(&stream)).await?;
         let mut notes = Vec::new();
-        let needs_now = shards
-            .iter()
-            .any(|shard| rules.start_of(&shard.id) == Start::Latest);
+        let needs_now = shards.iter().any(|shard| rules.start_of(&shard.id) == Start::Latest);
         if needs_now && t0_ms.is_none() {
-            notes.push(format!("stream {stream}: the endpoint sends no Date header; \"latest\" is taken from this host's clock"));
+            notes.push(format!(
+                "stream {stream}: the endpoint sends no Date header; \"latest\" is taken from this host's clock"
+            ));
         }
         let t0_ms = t0_ms.unwrap_or_else(facade::wall_clock_ms);
         notes.extend(skipped_history(&stream, &shards, &rules));
         Ok(Listing {
             stream: Arc::from(format!("{}{arn}", self.source.endpoint_prefix())),
-            shards: shards
-                .iter()
-                .map(|shard| listing(shard, &rules, t0_ms))
-                .collect(),
+            shards: shards.iter().map(|shard| listing(shard, &rules, t0_ms)).collect(),
             started_at: needs_now.then(|| EventTime::from_millis(t0_ms)),
             notes,
         })
@@ -102,10 +89,7 @@ impl SourceControl for StreamControl {
     fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
         Box::pin(async {
             self.describe().await?;
-            Ok(self
-                .clock
-                .latest_ms(self.origin.moment_now())
-                .map(EventTime::from_millis))
+            Ok(self.clock.latest_ms(self.origin.moment_now()).map(EventTime::from_millis))
         })
     }
 }
@@ -122,15 +106,8 @@ fn listing(shard: &ShardDescription, rules: &StartRules, t0_ms: i64) -> ShardLis
 }
 
 /// What people should know about records that are there and will not be read.
-fn skipped_history(
-    stream: &str,
-    shards: &[ShardDescription],
-    rules: &StartRules,
-) -> Option<String> {
-    let skipping = shards
-        .iter()
-        .filter(|shard| rules.start_of(&shard.id) != Start::TrimHorizon)
-        .count();
+fn skipped_history(stream: &str, shards: &[ShardDescription], rules: &StartRules) -> Option<String> {
+    let skipping = shards.iter().filter(|shard| rules.start_of(&shard.id) != Start::TrimHorizon).count();
     (skipping > 0).then(|| {
         format!(
             "stream {stream}: {skipping} of {} shards are read from their start rule on; older records are skipped \
@@ -163,24 +140,11 @@ mod tests {
         rules.add("b|c", Start::Latest).unwrap();
         let texts = |shard: &ShardDescription| {
             let listing = listing(shard, &rules, 77);
-            (
-                listing.position.0.to_string(),
-                listing.open,
-                listing.parents.len(),
-            )
+            (listing.position.0.to_string(), listing.open, listing.parents.len())
         };
-        assert_eq!(
-            texts(&shard("a", None, false)),
-            ("trim-horizon".to_owned(), true, 0)
-        );
-        assert_eq!(
-            texts(&shard("b", None, true)),
-            ("at-timestamp 77".to_owned(), false, 0)
-        );
-        assert_eq!(
-            texts(&shard("c", Some("b"), false)),
-            ("at-timestamp 77".to_owned(), true, 1)
-        );
+        assert_eq!(texts(&shard("a", None, false)), ("trim-horizon".to_owned(), true, 0));
+        assert_eq!(texts(&shard("b", None, true)), ("at-timestamp 77".to_owned(), false, 0));
+        assert_eq!(texts(&shard("c", Some("b"), false)), ("at-timestamp 77".to_owned(), true, 1));
     }
 
     #[test]
@@ -189,10 +153,6 @@ mod tests {
         let mut rules = StartRules::new();
         assert_eq!(skipped_history("s", &shards, &rules), None);
         rules.add("a", Start::Latest).unwrap();
-        assert!(
-            skipped_history("s", &shards, &rules)
-                .unwrap()
-                .starts_with("stream s: 1 of 2 shards")
-        );
+        assert!(skipped_history("s", &shards, &rules).unwrap().starts_with("stream s: 1 of 2 shards"));
     }
 }

@@ -89,11 +89,7 @@ impl StreamSource {
 
     /// An access key and its secret; else the environment's or the profile's.
     #[must_use]
-    pub fn credentials(
-        mut self,
-        access_key_id: impl Into<String>,
-        secret_access_key: impl Into<String>,
-    ) -> Self {
+    pub fn credentials(mut self, access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
         self.service.access_key_id = Some(access_key_id.into());
         self.service.secret_access_key = Some(secret_access_key.into());
         self
@@ -125,27 +121,19 @@ impl StreamSource {
     }
 
     fn margin_ms(&self) -> i64 {
-        let local = self
-            .endpoint_url()
-            .is_some_and(|url| is_on_this_machine(&url));
-        self.margin
-            .map_or(if local { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
+        let local = self.endpoint_url().is_some_and(|url| is_on_this_machine(&url));
+        self.margin.map_or(if local { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
     }
 
     fn endpoint_url(&self) -> Option<String> {
-        let environment = || {
-            ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"]
-                .into_iter()
-                .find_map(|name| std::env::var(name).ok())
-        };
+        let environment =
+            || ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
         self.service.endpoint_url.clone().or_else(environment)
     }
 
     /// Endpoints off AWS give the same ARN to different streams.
     fn endpoint_prefix(&self) -> String {
-        self.endpoint_url()
-            .map(|url| format!("{url} "))
-            .unwrap_or_default()
+        self.endpoint_url().map(|url| format!("{url} ")).unwrap_or_default()
     }
 
     fn reader_over(&self, connect: Connect) -> StreamReader {
@@ -163,12 +151,7 @@ impl Source for StreamSource {
     type Item = Record;
 
     fn describe(&self) -> String {
-        let ServiceSettings {
-            endpoint_url,
-            region,
-            profile,
-            ..
-        } = &self.service;
+        let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
         format!(
             "kinesis stream {} start {:?} margin {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
             self.stream, self.rules, self.margin
@@ -176,10 +159,7 @@ impl Source for StreamSource {
     }
 
     fn control(&self) -> Box<dyn SourceControl> {
-        Box::new(StreamControl::new(
-            self.clone(),
-            over_network(&self.service),
-        ))
+        Box::new(StreamControl::new(self.clone(), over_network(&self.service)))
     }
 
     fn reader(&self) -> Box<dyn SourceReader<Record>> {
@@ -194,15 +174,9 @@ fn is_on_this_machine(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;
     };
-    let host = uri
-        .host()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use futures_lite::future;
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
 use weir_runtime::memory::MemoryBudget;
-use weir_runtime::source::{
-    Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop,
-};
+use weir_runtime::source::{Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop};
 use weir_window::EventTime;
 
 use super::calls::{Connect, Origin, ReadCalls, iterator_position, patiently, shard_info};
@@ -37,42 +35,22 @@ pub(super) struct StreamReader {
 }
 
 impl SourceReader<Record> for StreamReader {
-    fn read(
-        &self,
-        shard: ShardListing,
-        inlet: Inlet<Record>,
-    ) -> LocalFuture<'static, Result<(), JobError>> {
-        let settings = PollingSettings {
-            margin_ms: self.margin_ms,
-            seed: fastrand::u64(..),
-            ..PollingSettings::default()
-        };
-        let (connect, stream, origin, clock) = (
-            self.connect.clone(),
-            self.stream.clone(),
-            self.origin,
-            self.clock.clone(),
-        );
+    fn read(&self, shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
+        let settings =
+            PollingSettings { margin_ms: self.margin_ms, seed: fastrand::u64(..), ..PollingSettings::default() };
+        let (connect, stream, origin, clock) =
+            (self.connect.clone(), self.stream.clone(), self.origin, self.clock.clone());
         Box::pin(async move {
-            let position: ReadFrom = shard
-                .position
-                .0
-                .parse()
-                .map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
+            let position: ReadFrom =
+                shard.position.0.parse().map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
             let patience = Patience::for_ever(settings.seed);
             let connecting = patiently(patience, Call::GetShardIterator, &*connect);
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
                 return Ok(());
             };
             let machine = Polling::new(settings, shard.name.clone(), position);
-            let reader = ShardReader {
-                calls: calls?,
-                stream,
-                shard: shard.name,
-                inlet,
-                origin,
-                outstanding: Arc::new(()),
-            };
+            let reader =
+                ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, outstanding: Arc::new(()) };
             reader.run(machine, &clock).await
         })
     }
@@ -89,11 +67,7 @@ struct ShardReader {
 }
 
 impl ShardReader {
-    async fn run(
-        &self,
-        mut machine: Polling,
-        clock: &RefCell<ServiceClock>,
-    ) -> Result<(), JobError> {
+    async fn run(&self, mut machine: Polling, clock: &RefCell<ServiceClock>) -> Result<(), JobError> {
         let mut input = Input::Wake;
         loop {
             match self.inlet.stop() {
@@ -101,18 +75,14 @@ impl ShardReader {
                 Some(Stop::Drain(Some(end))) => machine.stop_at(end.as_millis()),
                 Some(Stop::Drain(None)) | None => {}
             }
-            let Turn { notices, action } =
-                machine.on(input, self.origin.moment_now(), &mut clock.borrow_mut());
+            let Turn { notices, action } = machine.on(input, self.origin.moment_now(), &mut clock.borrow_mut());
             for notice in notices {
                 self.pass_on(notice).await;
             }
             let outcome = match action {
                 Action::Finished => return Ok(()),
                 Action::Failed { kind, message } => {
-                    return Err(JobError::new(
-                        kind.who_acts(),
-                        format!("stream {}: {message}", self.stream),
-                    ));
+                    return Err(JobError::new(kind.who_acts(), format!("stream {}: {message}", self.stream)));
                 }
                 action => until_cancelled(&self.inlet, self.perform(action)).await,
             };
@@ -123,16 +93,11 @@ impl ShardReader {
 
     async fn perform(&self, action: Action) -> Input {
         let called = match action {
-            Action::FetchIterator(from) => self
-                .calls
-                .shard_iterator(&self.stream, &self.shard, iterator_position(from))
-                .await
-                .map(Input::Iterator),
+            Action::FetchIterator(from) => {
+                self.calls.shard_iterator(&self.stream, &self.shard, iterator_position(from)).await.map(Input::Iterator)
+            }
             Action::FetchRecords { iterator, limit } => {
-                while !may_fetch(
-                    self.inlet.memory(),
-                    Arc::strong_count(&self.outstanding) - 1,
-                ) {
+                while !may_fetch(self.inlet.memory(), Arc::strong_count(&self.outstanding) - 1) {
                     facade::sleep(MEMORY_LOOK).await;
                 }
                 let answer = self.calls.get_records(iterator, limit).await;
@@ -155,6 +120,7 @@ impl ShardReader {
         let input = match notice {
             Notice::Records(emission) => return self.pass_on_records(emission).await,
             Notice::Evidence { time_ms } => ShardInput::Evidence(EventTime::from_millis(time_ms)),
+            Notice::Withheld { highest_ms } => ShardInput::Withheld(EventTime::from_millis(highest_ms)),
             Notice::Lagging { behind_ms } => ShardInput::Lagging { behind_ms },
             Notice::Trouble(trouble) => {
                 tracing::warn!("stream {}: {trouble}", self.stream);
@@ -164,9 +130,9 @@ impl ShardReader {
                 tracing::error!("stream {}: records are lost: {gap}", self.stream);
                 ShardInput::Trouble(gap)
             }
-            Notice::Drained { children } => ShardInput::Drained {
-                children: children.into_iter().map(from_its_beginning).collect(),
-            },
+            Notice::Drained { children } => {
+                ShardInput::Drained { children: children.into_iter().map(from_its_beginning).collect() }
+            }
         };
         self.inlet.send(input).await;
     }
@@ -178,43 +144,22 @@ impl ShardReader {
         batch.attribute(Arc::clone(&self.shard));
         let batch = Rc::new(batch);
         for page in pages {
-            let times = page
-                .indices
-                .iter()
-                .map(|index| EventTime::from_millis(batch.arrival_ms(*index as usize)));
+            let times = page.indices.iter().map(|index| EventTime::from_millis(batch.arrival_ms(*index as usize)));
             let position = match page.position {
-                ReadFrom::After(sequence) => Position {
-                    sequence: sequence.to_shared(),
-                    sub_sequence: 0,
-                },
+                ReadFrom::After(sequence) => Position { sequence: sequence.to_shared(), sub_sequence: 0 },
                 // Still where it began: nothing may be noted yet.
                 ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => Position::default(),
             };
             let times = times.collect();
-            let items = page
-                .indices
-                .iter()
-                .map(|index| batch.record(*index))
-                .collect();
-            self.inlet
-                .send(ShardInput::Items {
-                    items,
-                    times,
-                    position,
-                })
-                .await;
+            let items = page.indices.iter().map(|index| batch.record(*index)).collect();
+            self.inlet.send(ShardInput::Items { items, times, position }).await;
         }
     }
 }
 
 fn from_its_beginning(child: ShardInfo) -> ShardListing {
     let position = StartPosition(Arc::from(ReadFrom::TrimHorizon.to_string()));
-    ShardListing {
-        name: child.id,
-        parents: child.parents,
-        open: true,
-        position,
-    }
+    ShardListing { name: child.id, parents: child.parents, open: true, position }
 }
 
 /// Whether a shard may fetch: always if nothing of it is in memory, so that a shard at the minimum is never refused for

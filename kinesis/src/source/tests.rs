@@ -9,9 +9,7 @@ use weir_window::EventTime;
 
 use super::calls::{Called, ReadCalls};
 use super::*;
-use crate::client::{
-    CallTiming, ErrorKind, GetRecordsAnswer, IteratorPosition, ServiceError, ShardDescription,
-};
+use crate::client::{CallTiming, ErrorKind, GetRecordsAnswer, IteratorPosition, ServiceError, ShardDescription};
 
 /// Answers from a list of outcomes of `DescribeStreamSummary`, the last one for ever, with one shard.
 struct Made {
@@ -20,15 +18,8 @@ struct Made {
 }
 
 impl Made {
-    fn control(
-        describes: &[Result<(), ErrorKind>],
-        dated: bool,
-        source: StreamSource,
-    ) -> StreamControl {
-        let made = Rc::new(Made {
-            describes: RefCell::new(describes.to_vec()),
-            dated,
-        });
+    fn control(describes: &[Result<(), ErrorKind>], dated: bool, source: StreamSource) -> StreamControl {
+        let made = Rc::new(Made { describes: RefCell::new(describes.to_vec()), dated });
         let connect: Connect = Rc::new(move || {
             let calls = Rc::clone(&made) as Rc<dyn ReadCalls>;
             Box::pin(async move { Ok(calls) })
@@ -40,23 +31,12 @@ impl Made {
 impl ReadCalls for Made {
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)> {
         let mut describes = self.describes.borrow_mut();
-        let outcome = if describes.len() > 1 {
-            describes.remove(0)
-        } else {
-            describes[0]
-        };
+        let outcome = if describes.len() > 1 { describes.remove(0) } else { describes[0] };
         let date_ms = self.dated.then(|| facade::wall_clock_ms() / 1_000 * 1_000);
         let (stream, now) = (stream.to_owned(), facade::now());
         Box::pin(async move {
             match outcome {
-                Ok(()) => Ok((
-                    format!("arn:{stream}"),
-                    Some(CallTiming {
-                        sent_at: now,
-                        received_at: now,
-                        date_ms,
-                    }),
-                )),
+                Ok(()) => Ok((format!("arn:{stream}"), Some(CallTiming { sent_at: now, received_at: now, date_ms }))),
                 Err(kind) => Err(ServiceError {
                     kind,
                     code: "Planted".to_owned(),
@@ -90,34 +70,19 @@ impl ReadCalls for Made {
 }
 
 fn latest() -> StreamSource {
-    source("Tweets")
-        .start_at(".*", Start::Latest)
-        .endpoint("http://127.0.0.1:4567")
+    source("Tweets").start_at(".*", Start::Latest).endpoint("http://127.0.0.1:4567")
 }
 
 #[test]
 fn latest_is_pinned_to_the_services_clock_before_the_first_read() {
     let listing =
-        facade::run_here(async { Made::control(&[Ok(())], true, latest()).prepare().await })
-            .unwrap()
-            .unwrap();
+        facade::run_here(async { Made::control(&[Ok(())], true, latest()).prepare().await }).unwrap().unwrap();
     let t0 = listing.started_at.unwrap();
     let now_ms = i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-    assert!(
-        (now_ms - 10_000..=now_ms).contains(&t0.as_millis()),
-        "{t0:?} at {now_ms}"
-    );
-    assert_eq!(
-        &*listing.shards[0].position.0,
-        format!("at-timestamp {}", t0.as_millis())
-    );
+    assert!((now_ms - 10_000..=now_ms).contains(&t0.as_millis()), "{t0:?} at {now_ms}");
+    assert_eq!(&*listing.shards[0].position.0, format!("at-timestamp {}", t0.as_millis()));
     assert_eq!(&*listing.stream, "http://127.0.0.1:4567 arn:Tweets");
-    assert_eq!(
-        listing.notes.len(),
-        1,
-        "history is skipped: {:?}",
-        listing.notes
-    );
+    assert_eq!(listing.notes.len(), 1, "history is skipped: {:?}", listing.notes);
 }
 
 #[test]
@@ -140,61 +105,31 @@ fn stop_time_is_not_before_the_services_clock() {
 fn endpoint_without_date_is_named_and_has_no_stop_time() {
     let (listing, stop) = facade::run_here(async {
         let mut control = Made::control(&[Ok(())], false, latest());
-        (
-            control.prepare().await.unwrap(),
-            control.stop_time().await.unwrap(),
-        )
+        (control.prepare().await.unwrap(), control.stop_time().await.unwrap())
     })
     .unwrap();
-    assert!(
-        listing.notes[0].contains("no Date header"),
-        "{:?}",
-        listing.notes
-    );
+    assert!(listing.notes[0].contains("no Date header"), "{:?}", listing.notes);
     assert_eq!(stop, None);
 }
 
 #[test]
 fn passing_trouble_is_waited_out_and_a_missing_stream_is_the_services_word() {
-    let throttled = [
-        Err(ErrorKind::Throttled),
-        Err(ErrorKind::Unavailable),
-        Ok(()),
-    ];
-    let listed = facade::run_here(async {
-        Made::control(&throttled, true, source("Tweets"))
-            .prepare()
-            .await
-    })
-    .unwrap();
+    let throttled = [Err(ErrorKind::Throttled), Err(ErrorKind::Unavailable), Ok(())];
+    let listed = facade::run_here(async { Made::control(&throttled, true, source("Tweets")).prepare().await }).unwrap();
     assert_eq!(listed.unwrap().started_at, None, "nothing asked for latest");
     let missing = [Err(ErrorKind::NotFound)];
-    let error = facade::run_here(async {
-        Made::control(&missing, true, source("Tweets"))
-            .prepare()
-            .await
-    })
-    .unwrap()
-    .unwrap_err();
-    assert_eq!(
-        (error.kind, error.to_string().as_str()),
-        (Kind::Service, "DescribeStreamSummary: planted")
-    );
+    let error = facade::run_here(async { Made::control(&missing, true, source("Tweets")).prepare().await })
+        .unwrap()
+        .unwrap_err();
+    assert_eq!((error.kind, error.to_string().as_str()), (Kind::Service, "DescribeStreamSummary: planted"));
 }
 
 #[test]
 fn bad_pattern_fails_the_job_with_its_stream() {
     let bad = source("Tweets").start_at("shardId-(", Start::Latest);
-    let error = facade::run_here(async { Made::control(&[Ok(())], true, bad).prepare().await })
-        .unwrap()
-        .unwrap_err();
+    let error = facade::run_here(async { Made::control(&[Ok(())], true, bad).prepare().await }).unwrap().unwrap_err();
     assert_eq!(error.kind, Kind::Settings);
-    assert!(
-        error
-            .message
-            .starts_with("stream Tweets: bad shard pattern \"shardId-(\": "),
-        "{error}"
-    );
+    assert!(error.message.starts_with("stream Tweets: bad shard pattern \"shardId-(\": "), "{error}");
 }
 
 #[test]
@@ -203,30 +138,14 @@ fn margin_is_nothing_on_this_machine_a_second_elsewhere_and_what_is_said_else() 
     assert_eq!(at("http://127.0.0.1:4567").margin_ms(), 0);
     assert_eq!(at("http://[::1]:4567/").margin_ms(), 0);
     assert_eq!(at("http://localhost:4567").margin_ms(), 0);
-    assert_eq!(
-        at("https://kinesis.eu-central-1.amazonaws.com").margin_ms(),
-        1_000
-    );
-    assert_eq!(
-        at("http://127.0.0.1:4567")
-            .margin(weir_window::millis(250))
-            .margin_ms(),
-        250
-    );
+    assert_eq!(at("https://kinesis.eu-central-1.amazonaws.com").margin_ms(), 1_000);
+    assert_eq!(at("http://127.0.0.1:4567").margin(weir_window::millis(250)).margin_ms(), 250);
 }
 
 #[test]
 fn description_names_settings_but_no_secrets() {
-    let described = source("Tweets")
-        .credentials("AKIDVISIBLE", "hunter2")
-        .start_all_at(Start::AtTimestamp(7))
-        .describe();
-    assert!(
-        described.contains("Tweets") && described.contains("AtTimestamp(7)"),
-        "{described}"
-    );
-    assert!(
-        !described.contains("AKIDVISIBLE") && !described.contains("hunter2"),
-        "{described}"
-    );
+    let described =
+        source("Tweets").credentials("AKIDVISIBLE", "hunter2").start_all_at(Start::AtTimestamp(7)).describe();
+    assert!(described.contains("Tweets") && described.contains("AtTimestamp(7)"), "{described}");
+    assert!(!described.contains("AKIDVISIBLE") && !described.contains("hunter2"), "{described}");
 }

@@ -8,8 +8,8 @@ use crate::error::JobError;
 use crate::facade;
 use crate::inlet::Inlet;
 use crate::source::{
-    BATCH_ITEMS_MAX, Listing, LocalFuture, Position, ShardInput, ShardListing, Source,
-    SourceControl, SourceReader, StartPosition,
+    BATCH_ITEMS_MAX, Listing, LocalFuture, Position, ShardInput, ShardListing, Source, SourceControl, SourceReader,
+    StartPosition,
 };
 
 /// One item of [`item_stream`].
@@ -60,20 +60,13 @@ impl SourceControl for ItemStream {
                 open: true,
                 position: StartPosition("0".into()),
             };
-            Ok(Listing {
-                shards: vec![shard],
-                ..Listing::default()
-            })
+            Ok(Listing { shards: vec![shard], ..Listing::default() })
         })
     }
 }
 
 impl SourceReader<Item> for ItemStream {
-    fn read(
-        &self,
-        _shard: ShardListing,
-        inlet: Inlet<Item>,
-    ) -> LocalFuture<'static, Result<(), JobError>> {
+    fn read(&self, _shard: ShardListing, inlet: Inlet<Item>) -> LocalFuture<'static, Result<(), JobError>> {
         let items_per_s = self.items_per_s;
         Box::pin(async move {
             let (began, began_ms) = (facade::now(), facade::wall_clock_ms());
@@ -83,23 +76,12 @@ impl SourceReader<Item> for ItemStream {
                 let due = items_due(items_per_s, elapsed).min(next + BATCH_ITEMS_MAX as u64);
                 if due > next {
                     let items = (next..due).map(|sequence| {
-                        let offset = i64::try_from(due_at(items_per_s, sequence).as_millis())
-                            .unwrap_or(i64::MAX);
+                        let offset = i64::try_from(due_at(items_per_s, sequence).as_millis()).unwrap_or(i64::MAX);
                         let timestamp = EventTime::from_millis(began_ms.saturating_add(offset));
-                        Item {
-                            sequence,
-                            timestamp,
-                        }
+                        Item { sequence, timestamp }
                     });
-                    let position = Position {
-                        sequence: (due - 1).to_string().into(),
-                        sub_sequence: 0,
-                    };
-                    let items = ShardInput::Items {
-                        items: items.collect(),
-                        times: Vec::new(),
-                        position,
-                    };
+                    let position = Position { sequence: (due - 1).to_string().into(), sub_sequence: 0 };
+                    let items = ShardInput::Items { items: items.collect(), times: Vec::new(), position };
                     inlet.send(items).await;
                     next = due;
                     continue;
@@ -142,17 +124,9 @@ mod tests {
         for items_per_s in [1, 3, 7, 1_000, 999_983] {
             for sequence in [0, 1, 2, 5, 1_000_000] {
                 let at = due_at(items_per_s, sequence);
-                assert_eq!(
-                    items_due(items_per_s, at),
-                    sequence + 1,
-                    "{items_per_s}/s, item {sequence}"
-                );
+                assert_eq!(items_due(items_per_s, at), sequence + 1, "{items_per_s}/s, item {sequence}");
                 if let Some(before) = at.checked_sub(Duration::from_nanos(1)) {
-                    assert_eq!(
-                        items_due(items_per_s, before),
-                        sequence,
-                        "{items_per_s}/s, item {sequence}"
-                    );
+                    assert_eq!(items_due(items_per_s, before), sequence, "{items_per_s}/s, item {sequence}");
                 }
             }
         }

@@ -22,18 +22,12 @@ enum Target {
 
 /// Logs a line for each item, at level INFO and with the job's name.
 pub fn logger<T, F: Fn(&T) -> String + 'static>(format: F) -> LineSink<F> {
-    LineSink {
-        format: Rc::new(format),
-        target: Target::Log,
-    }
+    LineSink { format: Rc::new(format), target: Target::Log }
 }
 
 /// Writes a line for each item to standard output, a batch in one write so that lines of workers do not mix.
 pub fn lines<T, F: Fn(&T) -> String + 'static>(format: F) -> LineSink<F> {
-    LineSink {
-        format: Rc::new(format),
-        target: Target::StandardOutput,
-    }
+    LineSink { format: Rc::new(format), target: Target::StandardOutput }
 }
 
 impl<T: 'static, F: Fn(&T) -> String + 'static> Sink<T> for LineSink<F> {
@@ -67,10 +61,7 @@ impl<F> LineWriter<F> {
     /// Writes to a pipe or terminal may block; its reader's pace is then the job's, as with any program.
     fn print(&mut self) {
         let mut out = std::io::stdout().lock();
-        if let Err(error) = out
-            .write_all(self.text.as_bytes())
-            .and_then(|()| out.flush())
-        {
+        if let Err(error) = out.write_all(self.text.as_bytes()).and_then(|()| out.flush()) {
             // Said once: whoever closed the pipe knows.
             if !std::mem::replace(&mut self.failed, true) {
                 let message = format!("standard output cannot be written: {error}");
@@ -91,9 +82,7 @@ impl<T, F: Fn(&T) -> String> SinkWriter<T> for LineWriter<F> {
             let line = (self.format)(item);
             match self.target {
                 Target::Log => tracing::info!(target: "weir::logger", job = %self.cx.job, "{line}"),
-                Target::StandardOutput => {
-                    writeln!(self.text, "{line}").expect("a string takes all")
-                }
+                Target::StandardOutput => writeln!(self.text, "{line}").expect("a string takes all"),
             }
         }
         if self.target == Target::StandardOutput {

@@ -22,25 +22,17 @@ struct Known {
 
 impl Assignments {
     pub(crate) fn new(worker_count: usize) -> Assignments {
-        Assignments {
-            loads: vec![0; worker_count],
-            known: HashMap::new(),
-        }
+        Assignments { loads: vec![0; worker_count], known: HashMap::new() }
     }
 
     /// The worker that reads this shard, from now on once more. An empty stream is some job's alone.
     pub(crate) fn assign(&mut self, stream: &Arc<str>, shard: &ShardName) -> usize {
-        let least = (0..self.loads.len())
-            .min_by_key(|worker| self.loads[*worker])
-            .expect("a node has workers");
+        let least = (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).expect("a node has workers");
         let worker = if stream.is_empty() {
             least
         } else {
             let known = self.known.entry((stream.clone(), shard.clone()));
-            let known = known.or_insert(Known {
-                worker: least,
-                readers: 0,
-            });
+            let known = known.or_insert(Known { worker: least, readers: 0 });
             known.readers += 1;
             known.worker
         };
@@ -61,9 +53,10 @@ impl Assignments {
     }
 }
 
-/// The owners of a job: as many as open shards, but at least one and at most all workers; those that read come first.
-pub(crate) fn owners(worker_count: usize, open_shards: usize, readers: &[usize]) -> Arc<[usize]> {
-    let count = open_shards.clamp(1, worker_count);
+/// The owners of a job: as many as wanted (open shards, or one where there is one group), but at least one and at most
+/// all workers; those that read come first.
+pub(crate) fn owners(worker_count: usize, wanted: usize, readers: &[usize]) -> Arc<[usize]> {
+    let count = wanted.clamp(1, worker_count);
     let mut owners: Vec<usize> = (0..worker_count).collect();
     owners.sort_by_key(|worker| (!readers.contains(worker), *worker));
     owners.truncate(count);
@@ -83,9 +76,7 @@ mod tests {
     fn shards_spread_over_the_least_loaded_workers() {
         let mut assignments = Assignments::new(3);
         let stream: Arc<str> = "arn".into();
-        let workers: Vec<usize> = (0..5)
-            .map(|index| assignments.assign(&stream, &shard(index)))
-            .collect();
+        let workers: Vec<usize> = (0..5).map(|index| assignments.assign(&stream, &shard(index))).collect();
         assert_eq!(workers, [0, 1, 2, 0, 1]);
     }
 
@@ -97,11 +88,7 @@ mod tests {
         let again = assignments.assign(&stream, &shard(0));
         assert_eq!(first, again);
         assignments.release(&stream, &shard(0), first);
-        assert_eq!(
-            assignments.assign(&stream, &shard(0)),
-            first,
-            "still read by one job"
-        );
+        assert_eq!(assignments.assign(&stream, &shard(0)), first, "still read by one job");
     }
 
     #[test]
@@ -110,10 +97,7 @@ mod tests {
         let stream: Arc<str> = "arn".into();
         let worker = assignments.assign(&stream, &shard(0));
         assignments.release(&stream, &shard(0), worker);
-        assert_eq!(
-            (assignments.loads, assignments.known.len()),
-            (vec![0, 0], 0)
-        );
+        assert_eq!((assignments.loads, assignments.known.len()), (vec![0, 0], 0));
     }
 
     #[test]

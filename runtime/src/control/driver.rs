@@ -68,12 +68,7 @@ type Shared = Rc<RefCell<Control>>;
 /// Runs until shut down.
 pub(crate) async fn run_control(settings: ControlSettings) {
     let assignments = Assignments::new(settings.workers.len());
-    let control = Control {
-        workers: settings.workers,
-        assignments,
-        jobs: BTreeMap::new(),
-        next_job: 1,
-    };
+    let control = Control { workers: settings.workers, assignments, jobs: BTreeMap::new(), next_job: 1 };
     let control: Shared = Rc::new(RefCell::new(control));
     let (events, on_event) = (settings.events, control.clone());
     let listening = facade::spawn(async move {
@@ -83,12 +78,7 @@ pub(crate) async fn run_control(settings: ControlSettings) {
     });
     while let Some(request) = settings.requests.recv().await {
         match request {
-            Request::Submit {
-                settings,
-                pipeline,
-                reply,
-                ending,
-            } => {
+            Request::Submit { settings, pipeline, reply, ending } => {
                 let control = control.clone();
                 facade::spawn(async move {
                     let started = submit(&control, settings, pipeline, ending).await;
@@ -103,8 +93,7 @@ pub(crate) async fn run_control(settings: ControlSettings) {
         }
     }
     let jobs: Vec<JobId> = control.borrow().jobs.keys().copied().collect();
-    jobs.iter()
-        .for_each(|job| control.borrow_mut().cancel(*job));
+    jobs.iter().for_each(|job| control.borrow_mut().cancel(*job));
     while !control.borrow().jobs.is_empty() {
         facade::sleep(Duration::from_millis(1)).await;
     }
@@ -119,18 +108,10 @@ async fn submit(
     pipeline: Arc<PipelineFn>,
     ending: Arc<Ending>,
 ) -> Result<(JobId, JobStart), JobError> {
-    let built = catch_unwind(AssertUnwindSafe(|| {
-        Pipeline::build(&*pipeline, Place::Plan)
-    }));
+    let built = catch_unwind(AssertUnwindSafe(|| Pipeline::build(&*pipeline, Place::Plan)));
     let mut graph = built.unwrap_or_else(|panic| {
         let text = facade::panic_text(&*panic);
-        Err(JobError::new(
-            Kind::Data,
-            format!(
-                "pipeline {} panicked while it was built: {text}",
-                settings.name
-            ),
-        ))
+        Err(JobError::new(Kind::Data, format!("pipeline {} panicked while it was built: {text}", settings.name)))
     })?;
     let mut listings = Vec::new();
     for preparation in &graph.preparations {
@@ -139,18 +120,13 @@ async fn submit(
     for source in &mut graph.controls {
         listings.push(source.prepare().await?);
     }
-    control
-        .borrow_mut()
-        .launch(&settings, pipeline, graph, listings, ending)
+    control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)
 }
 
 /// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends.
 async fn drain(control: Shared, id: JobId) {
-    let Some((mut controls, patience)) = control
-        .borrow_mut()
-        .jobs
-        .get_mut(&id)
-        .map(|running| (std::mem::take(&mut running.controls), running.patience))
+    let Some((mut controls, patience)) =
+        control.borrow_mut().jobs.get_mut(&id).map(|running| (std::mem::take(&mut running.controls), running.patience))
     else {
         return;
     };
@@ -189,29 +165,17 @@ impl Control {
     ) -> Result<(JobId, JobStart), JobError> {
         let worker_count = self.workers.len();
         let starts = Job::starts(&listings);
-        let notes = listings
-            .iter()
-            .flat_map(|listing| listing.notes.clone())
-            .collect();
-        let open = listings
-            .iter()
-            .flat_map(|listing| &listing.shards)
-            .filter(|shard| shard.open)
-            .count();
+        let notes = listings.iter().flat_map(|listing| listing.notes.clone()).collect();
+        let open = listings.iter().flat_map(|listing| &listing.shards).filter(|shard| shard.open).count();
         let mut job = Job::new(worker_count, listings);
         let attached = job.attach(&mut self.assignments);
-        let owners = owners(worker_count, open, &job.readers());
+        let owner_count = if graph.grouped { open } else { 1 };
+        let owners = owners(worker_count, owner_count, &job.readers());
         let id = self.next_job;
         self.next_job += 1;
         let mut attachments: Vec<Vec<_>> = vec![Vec::new(); worker_count];
-        attached
-            .into_iter()
-            .for_each(|(worker, attachment)| attachments[worker].push(attachment));
-        let bells: Vec<Notifier> = self
-            .workers
-            .iter()
-            .map(|worker| worker.bell.clone())
-            .collect();
+        attached.into_iter().for_each(|(worker, attachment)| attachments[worker].push(attachment));
+        let bells: Vec<Notifier> = self.workers.iter().map(|worker| worker.bell.clone()).collect();
         // Seeds differ from job to job and from process to process, so that nobody can choose keys that collide.
         let seed = fastrand::u64(..);
         let digest = graph.digest();
@@ -232,8 +196,7 @@ impl Control {
         };
         let _ = self.jobs.insert(id, running);
         let name: Arc<str> = settings.name.as_str().into();
-        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells))
-        {
+        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells)) {
             let start = Start {
                 job: id,
                 name: name.clone(),
@@ -278,30 +241,19 @@ impl Control {
                 if job.on_finished(worker, counters) {
                     let mut running = self.jobs.remove(&id).expect("found just now");
                     running.job.release(&mut self.assignments);
-                    let report = JobReport {
-                        workers: running.job.counters(),
-                        error: running.job.error.take(),
-                    };
+                    let report = JobReport { workers: running.job.counters(), error: running.job.error.take() };
                     running.ending.set(report);
                 }
                 return;
             }
         }
-        if self
-            .jobs
-            .get_mut(&id)
-            .is_some_and(|running| running.job.begin_finish())
-        {
+        if self.jobs.get_mut(&id).is_some_and(|running| running.job.begin_finish()) {
             self.command_all(|| Command::Finish(id));
         }
     }
 
     fn cancel(&mut self, id: JobId) {
-        if self
-            .jobs
-            .get_mut(&id)
-            .is_some_and(|running| running.job.force_finish())
-        {
+        if self.jobs.get_mut(&id).is_some_and(|running| running.job.force_finish()) {
             self.command_all(|| Command::Finish(id));
         }
     }
@@ -315,9 +267,7 @@ impl Control {
         let handle = &self.workers[worker];
         if handle.commands.try_send(command).is_err() {
             // A worker takes all its commands each turn; one that has not in so long is inside a closure for good.
-            tracing::error!(
-                "worker {worker} does not take commands; a pipeline's closure on it does not return"
-            );
+            tracing::error!("worker {worker} does not take commands; a pipeline's closure on it does not return");
             std::process::exit(1);
         }
         handle.bell.notify();

@@ -39,30 +39,17 @@ impl Job {
     pub(crate) fn new(worker_count: usize, listings: Vec<Listing>) -> Job {
         let sources = listings.into_iter().map(|listing| SourceState {
             stream: listing.stream,
-            waiting: listing
-                .shards
-                .into_iter()
-                .map(|shard| (shard.name.clone(), shard))
-                .collect(),
+            waiting: listing.shards.into_iter().map(|shard| (shard.name.clone(), shard)).collect(),
             ..SourceState::default()
         });
         let workers = (0..worker_count).map(|_| WorkerState::default()).collect();
-        Job {
-            sources: sources.collect(),
-            workers,
-            error: None,
-            finishing: false,
-        }
+        Job { sources: sources.collect(), workers, error: None, finishing: false }
     }
 
     /// What every worker is told of the listings: each listed shard is a hold before the first is read.
     pub(crate) fn starts(listings: &[Listing]) -> Vec<SourceStart> {
         let start = |listing: &Listing| SourceStart {
-            holds: listing
-                .shards
-                .iter()
-                .map(|shard| (shard.name.clone(), EventTime::MIN))
-                .collect(),
+            holds: listing.shards.iter().map(|shard| (shard.name.clone(), EventTime::MIN)).collect(),
             started_at: listing.started_at,
         };
         listings.iter().map(start).collect()
@@ -74,28 +61,15 @@ impl Job {
         for (index, source) in self.sources.iter_mut().enumerate() {
             let ready: Vec<ShardName> = source.ready().collect();
             for name in ready {
-                let shard = source
-                    .waiting
-                    .remove(&name)
-                    .expect("it was waiting just now");
+                let shard = source.waiting.remove(&name).expect("it was waiting just now");
                 // From the minimum of its parents' ends; without parents from the beginning of time.
-                let ends = shard
-                    .parents
-                    .iter()
-                    .filter_map(|parent| source.drained.get(parent));
+                let ends = shard.parents.iter().filter_map(|parent| source.drained.get(parent));
                 let at = ends.min().copied().unwrap_or(EventTime::MIN);
                 let worker = assignments.assign(&source.stream, &name);
                 let _ = source.reading.insert(name, worker);
                 self.workers[worker].attachments += 1;
                 self.workers[worker].settled = false;
-                attached.push((
-                    worker,
-                    Attachment {
-                        source: index,
-                        shard,
-                        at,
-                    },
-                ));
+                attached.push((worker, Attachment { source: index, shard, at }));
             }
         }
         attached
@@ -109,8 +83,7 @@ impl Job {
         }
         let _ = source.drained.insert(drained.shard, drained.watermark);
         for child in drained.children {
-            let known = source.reading.contains_key(&child.name)
-                || source.drained.contains_key(&child.name);
+            let known = source.reading.contains_key(&child.name) || source.drained.contains_key(&child.name);
             if !known {
                 let _ = source.waiting.entry(child.name.clone()).or_insert(child);
             }
@@ -125,9 +98,7 @@ impl Job {
 
     /// A stop may unsettle every worker.
     pub(crate) fn on_stop(&mut self) {
-        self.workers
-            .iter_mut()
-            .for_each(|worker| worker.settled = false);
+        self.workers.iter_mut().for_each(|worker| worker.settled = false);
     }
 
     /// A worker has forgotten the job. Returns whether it was the last.
@@ -161,40 +132,26 @@ impl Job {
 
     /// Workers that read something now.
     pub(crate) fn readers(&self) -> Vec<usize> {
-        let readers: BTreeSet<usize> = self
-            .sources
-            .iter()
-            .flat_map(|source| source.reading.values().copied())
-            .collect();
+        let readers: BTreeSet<usize> =
+            self.sources.iter().flat_map(|source| source.reading.values().copied()).collect();
         readers.into_iter().collect()
     }
 
     /// Each shard that is read now, and on which worker.
     pub(crate) fn reading(&self) -> Vec<(ShardName, usize)> {
-        self.sources
-            .iter()
-            .flat_map(|source| source.reading.clone())
-            .collect()
+        self.sources.iter().flat_map(|source| source.reading.clone()).collect()
     }
 
     /// Of each worker.
     pub(crate) fn counters(&self) -> Vec<RunCounters> {
-        self.workers
-            .iter()
-            .map(|worker| worker.finished.unwrap_or_default())
-            .collect()
+        self.workers.iter().map(|worker| worker.finished.unwrap_or_default()).collect()
     }
 }
 
 impl SourceState {
     fn ready(&self) -> impl Iterator<Item = ShardName> {
-        let pending = |parent: &ShardName| {
-            self.waiting.contains_key(parent) || self.reading.contains_key(parent)
-        };
-        self.waiting
-            .values()
-            .filter(move |shard| !shard.parents.iter().any(pending))
-            .map(|shard| shard.name.clone())
+        let pending = |parent: &ShardName| self.waiting.contains_key(parent) || self.reading.contains_key(parent);
+        self.waiting.values().filter(move |shard| !shard.parents.iter().any(pending)).map(|shard| shard.name.clone())
     }
 }
 
@@ -214,45 +171,23 @@ mod tests {
 
     fn attached(job: &mut Job, assignments: &mut Assignments) -> Vec<(String, i64)> {
         let attached = job.attach(assignments).into_iter();
-        attached
-            .map(|(_, a)| (a.shard.name.to_string(), a.at.as_millis()))
-            .collect()
+        attached.map(|(_, a)| (a.shard.name.to_string(), a.at.as_millis())).collect()
     }
 
     fn drained(shard: &str, at: i64, children: Vec<ShardListing>) -> DrainedShard {
-        DrainedShard {
-            source: 0,
-            shard: shard.into(),
-            watermark: EventTime::from_millis(at),
-            children,
-        }
+        DrainedShard { source: 0, shard: shard.into(), watermark: EventTime::from_millis(at), children }
     }
 
     #[test]
     fn merged_child_waits_for_both_parents_and_starts_at_the_lesser_end() {
         let mut assignments = Assignments::new(2);
         let shards = vec![listing("a", &[]), listing("b", &[])];
-        let mut job = Job::new(
-            2,
-            vec![Listing {
-                shards,
-                ..Listing::default()
-            }],
-        );
+        let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }]);
         let min = EventTime::MIN.as_millis();
-        assert_eq!(
-            attached(&mut job, &mut assignments),
-            [("a".into(), min), ("b".into(), min)]
-        );
-        job.on_drained(
-            drained("a", 70, vec![listing("c", &["a", "b"])]),
-            &mut assignments,
-        );
+        assert_eq!(attached(&mut job, &mut assignments), [("a".into(), min), ("b".into(), min)]);
+        job.on_drained(drained("a", 70, vec![listing("c", &["a", "b"])]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), []);
-        job.on_drained(
-            drained("b", 50, vec![listing("c", &["a", "b"])]),
-            &mut assignments,
-        );
+        job.on_drained(drained("b", 50, vec![listing("c", &["a", "b"])]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 50)]);
     }
 
@@ -260,18 +195,9 @@ mod tests {
     fn child_listed_beside_its_parent_waits_for_it() {
         let mut assignments = Assignments::new(1);
         let shards = vec![listing("child", &["parent"]), listing("parent", &["gone"])];
-        let mut job = Job::new(
-            1,
-            vec![Listing {
-                shards,
-                ..Listing::default()
-            }],
-        );
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }]);
         let min = EventTime::MIN.as_millis();
-        assert_eq!(
-            attached(&mut job, &mut assignments),
-            [("parent".into(), min)]
-        );
+        assert_eq!(attached(&mut job, &mut assignments), [("parent".into(), min)]);
         job.on_drained(drained("parent", 9, vec![]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), [("child".into(), 9)]);
     }
@@ -279,13 +205,7 @@ mod tests {
     #[test]
     fn settled_before_an_attachment_arrived_does_not_count() {
         let mut assignments = Assignments::new(1);
-        let mut job = Job::new(
-            1,
-            vec![Listing {
-                shards: vec![listing("a", &[])],
-                ..Listing::default()
-            }],
-        );
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }]);
         let _ = job.attach(&mut assignments);
         job.on_settled(0, 0);
         assert!(!job.begin_finish());

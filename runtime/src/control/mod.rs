@@ -35,10 +35,7 @@ pub struct NodeSettings {
 impl NodeSettings {
     /// These cores and 1 GiB.
     pub fn on(cores: Cores) -> NodeSettings {
-        NodeSettings {
-            cores,
-            memory_bytes: 1 << 30,
-        }
+        NodeSettings { cores, memory_bytes: 1 << 30 }
     }
 }
 
@@ -100,10 +97,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     pub(crate) fn set(&self, report: JobReport) {
-        let mut slot = self
-            .report
-            .lock()
-            .expect("nobody panics while holding a report");
+        let mut slot = self.report.lock().expect("nobody panics while holding a report");
         let _ = slot.get_or_insert(report);
         self.ended.notify_all();
     }
@@ -128,10 +122,7 @@ impl Node {
         for (worker, core) in settings.cores.ids().iter().copied().enumerate() {
             let (commands, commands_in) = mailbox(MAILBOX_BOUND);
             let (bell, listener) = signal();
-            handles.push(WorkerHandle {
-                commands,
-                bell: bell.clone(),
-            });
+            handles.push(WorkerHandle { commands, bell: bell.clone() });
             let (memory, events) = (memory.clone(), events.clone());
             let name = format!("worker-{worker}");
             let make = move || {
@@ -145,32 +136,13 @@ impl Node {
                     events,
                 })
             };
-            workers.push(start_or_die(
-                ExecutorSettings {
-                    name,
-                    core: Some(core),
-                },
-                make,
-            )?);
+            workers.push(start_or_die(ExecutorSettings { name, core: Some(core) }, make)?);
         }
         drop(events);
-        let control = ControlSettings {
-            workers: handles,
-            events: events_in,
-            requests: requests_in,
-        };
-        let executor = ExecutorSettings {
-            name: "control".to_owned(),
-            core: None,
-        };
+        let control = ControlSettings { workers: handles, events: events_in, requests: requests_in };
+        let executor = ExecutorSettings { name: "control".to_owned(), core: None };
         let control = start_or_die(executor, move || run_control(control))?;
-        Ok(Node {
-            requests,
-            control: Some(control),
-            workers,
-            cores: settings.cores,
-            memory,
-        })
+        Ok(Node { requests, control: Some(control), workers, cores: settings.cores, memory })
     }
 
     /// The cores of the workers, in their order.
@@ -186,28 +158,14 @@ impl Node {
     /// Checks the pipeline, lists its shards and starts it; returns when it runs. Blocks: not for executors.
     ///
     /// Errors: what is wrong with the pipeline, or what the service refused for good.
-    pub fn submit(
-        &self,
-        settings: JobSettings,
-        pipeline: Arc<PipelineFn>,
-    ) -> Result<JobHandle, JobError> {
+    pub fn submit(&self, settings: JobSettings, pipeline: Arc<PipelineFn>) -> Result<JobHandle, JobError> {
         let (reply, replied) = mailbox(1);
         let ending = Arc::new(Ending::default());
-        let submit = Request::Submit {
-            settings,
-            pipeline,
-            reply,
-            ending: ending.clone(),
-        };
+        let submit = Request::Submit { settings, pipeline, reply, ending: ending.clone() };
         let gone = || JobError::bug("control is gone");
         self.requests.send_blocking(submit).map_err(|_| gone())?;
         let (job, start) = replied.recv_blocking().ok_or_else(gone)??;
-        Ok(JobHandle {
-            job,
-            requests: self.requests.clone(),
-            ending,
-            start: Arc::new(start),
-        })
+        Ok(JobHandle { job, requests: self.requests.clone(), ending, start: Arc::new(start) })
     }
 
     /// Cancels what still runs and ends the executors. Blocks until they have ended.
@@ -235,10 +193,7 @@ impl Drop for Node {
 
 /// A panic in the engine stops the process after saying why: what its cores hold can no longer be trusted, and a node
 /// without one of its workers would wait for it forever.
-fn start_or_die<F, Fut>(
-    settings: ExecutorSettings,
-    make: F,
-) -> Result<ExecutorHandle, EnvironmentError>
+fn start_or_die<F, Fut>(settings: ExecutorSettings, make: F) -> Result<ExecutorHandle, EnvironmentError>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = ()> + 'static,
@@ -276,33 +231,15 @@ impl JobHandle {
 
     /// Waits for the job's end.
     pub fn join(&self) -> JobReport {
-        let slot = self
-            .ending
-            .report
-            .lock()
-            .expect("nobody panics while holding a report");
-        let slot = self
-            .ending
-            .ended
-            .wait_while(slot, |report| report.is_none());
-        slot.expect("nobody panics while holding a report")
-            .clone()
-            .expect("waited for it")
+        let slot = self.ending.report.lock().expect("nobody panics while holding a report");
+        let slot = self.ending.ended.wait_while(slot, |report| report.is_none());
+        slot.expect("nobody panics while holding a report").clone().expect("waited for it")
     }
 
     /// Waits for the job's end, but not longer than this.
     pub fn join_for(&self, patience: Duration) -> Option<JobReport> {
-        let slot = self
-            .ending
-            .report
-            .lock()
-            .expect("nobody panics while holding a report");
-        let slot = self
-            .ending
-            .ended
-            .wait_timeout_while(slot, patience, |report| report.is_none());
-        slot.expect("nobody panics while holding a report")
-            .0
-            .clone()
+        let slot = self.ending.report.lock().expect("nobody panics while holding a report");
+        let slot = self.ending.ended.wait_timeout_while(slot, patience, |report| report.is_none());
+        slot.expect("nobody panics while holding a report").0.clone()
     }
 }

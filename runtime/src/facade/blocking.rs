@@ -17,24 +17,18 @@ pub(super) fn start() {
     POOL.get_or_init(|| {
         let (sender, receiver) = mpsc::channel::<Work>();
         // Leaked on purpose: as long-lived as the process.
-        let receiver: &'static Mutex<mpsc::Receiver<Work>> =
-            Box::leak(Box::new(Mutex::new(receiver)));
+        let receiver: &'static Mutex<mpsc::Receiver<Work>> = Box::leak(Box::new(Mutex::new(receiver)));
         for _ in 0..THREADS {
             // A thread that cannot be started is missed by nobody unless all are; then work runs where it is asked for.
-            let _ = std::thread::Builder::new()
-                .name("weir-blocking".to_owned())
-                .spawn(move || {
-                    loop {
-                        let next = receiver
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .recv();
-                        match next {
-                            Ok(work) => work(),
-                            Err(mpsc::RecvError) => return,
-                        }
+            let _ = std::thread::Builder::new().name("weir-blocking".to_owned()).spawn(move || {
+                loop {
+                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    match next {
+                        Ok(work) => work(),
+                        Err(mpsc::RecvError) => return,
                     }
-                });
+                }
+            });
         }
         sender
     });

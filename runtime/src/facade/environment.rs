@@ -27,10 +27,7 @@ impl std::error::Error for EnvironmentError {}
 
 impl EnvironmentError {
     fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        EnvironmentError {
-            message: message.into(),
-            remedy: remedy.into(),
-        }
+        EnvironmentError { message: message.into(), remedy: remedy.into() }
     }
 
     pub(super) fn thread(error: &io::Error) -> Self {
@@ -56,9 +53,7 @@ pub(super) fn probe() -> Result<(), EnvironmentError> {
 
 /// The soft limit on locked memory in bytes; `None` when unlimited or not said.
 fn locked_memory_limit(limits: &str) -> Option<u64> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max locked memory"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -79,15 +74,12 @@ fn check_locked_memory(limit: Option<u64>) -> Result<(), EnvironmentError> {
 /// Turns the executor's refusal into words.
 pub(super) fn explain(error: GlommioError<()>, core: Option<usize>) -> EnvironmentError {
     match error {
-        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(limit, _)) => {
-            check_locked_memory(Some(limit))
-                .err()
-                .unwrap_or_else(|| EnvironmentError::other("too little memory may be locked"))
-        }
+        GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(limit, _)) => check_locked_memory(Some(limit))
+            .err()
+            .unwrap_or_else(|| EnvironmentError::other("too little memory may be locked")),
         GlommioError::BuilderError(BuilderErrorKind::NonExistentCpus { cpu }) => core_refused(cpu),
         GlommioError::IoError(error) | GlommioError::EnhancedIoError { source: error, .. } => {
-            let switch =
-                std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
+            let switch = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
             explain_io(&error, switch.trim(), core)
         }
         other => EnvironmentError::other(&other.to_string()),
@@ -112,9 +104,7 @@ fn explain_io(error: &io::Error, switch: &str, core: Option<usize>) -> Environme
     const ENOSYS: i32 = 38;
     match error.raw_os_error() {
         Some(EPERM | EACCES | ENOSYS) if matches!(switch, "1" | "2") => EnvironmentError::new(
-            format!(
-                "io_uring is switched off on this machine (kernel.io_uring_disabled = {switch})"
-            ),
+            format!("io_uring is switched off on this machine (kernel.io_uring_disabled = {switch})"),
             "switch it on with `sysctl -w kernel.io_uring_disabled=0`",
         ),
         Some(EPERM | EACCES) => EnvironmentError::new(
@@ -147,42 +137,26 @@ mod tests {
 
     #[test]
     fn limit_on_locked_memory_is_read_as_the_kernel_prints_it() {
-        let print = |limit: &str| {
-            format!(
-                "Limit Soft Hard Units\nMax locked memory         {limit}   67108864   bytes     \n"
-            )
-        };
+        let print =
+            |limit: &str| format!("Limit Soft Hard Units\nMax locked memory         {limit}   67108864   bytes     \n");
         assert_eq!(locked_memory_limit(&print("262144")), Some(262_144));
         assert_eq!(locked_memory_limit(&print("unlimited")), None);
         assert_eq!(locked_memory_limit(""), None);
         assert!(check_locked_memory(None).is_ok());
         assert!(check_locked_memory(Some(512 << 10)).is_ok());
         let error = check_locked_memory(Some(256 << 10)).expect_err("too little");
-        assert_eq!(
-            error.message,
-            "only 256 KiB of memory may be locked, io_uring needs 512 KiB"
-        );
+        assert_eq!(error.message, "only 256 KiB of memory may be locked, io_uring needs 512 KiB");
     }
 
     #[test]
     fn barred_io_uring_is_told_from_switched_off_and_from_missing() {
-        let text = |errno, switch| {
-            explain_io(&io::Error::from_raw_os_error(errno), switch, Some(3)).to_string()
-        };
-        assert!(
-            text(1, "2").contains("kernel.io_uring_disabled = 2"),
-            "{}",
-            text(1, "2")
-        );
+        let text = |errno, switch| explain_io(&io::Error::from_raw_os_error(errno), switch, Some(3)).to_string();
+        assert!(text(1, "2").contains("kernel.io_uring_disabled = 2"), "{}", text(1, "2"));
         assert!(text(1, "0").contains("seccomp"), "{}", text(1, "0"));
         assert!(text(38, "0").contains("Linux 5.8"), "{}", text(38, "0"));
         assert!(text(12, "0").contains("ulimit -l"), "{}", text(12, "0"));
         assert!(text(24, "0").contains("ulimit -n"), "{}", text(24, "0"));
         assert!(text(22, "0").contains("core 3"), "{}", text(22, "0"));
-        assert!(
-            text(5, "0").contains("cannot be started"),
-            "{}",
-            text(5, "0")
-        );
+        assert!(text(5, "0").contains("cannot be started"), "{}", text(5, "0"));
     }
 }

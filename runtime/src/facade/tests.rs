@@ -4,18 +4,12 @@ use std::rc::Rc;
 
 #[test]
 fn executor_runs_its_future_pinned_to_the_core_asked_for() {
-    let core = crate::placement::Cores::available()
-        .expect("the kernel says")
-        .ids()[0];
+    let core = crate::placement::Cores::available().expect("the kernel says").ids()[0];
     let (sender, receiver) = mpsc::channel();
-    let settings = ExecutorSettings {
-        name: "pinned".into(),
-        core: Some(core),
-    };
+    let settings = ExecutorSettings { name: "pinned".into(), core: Some(core) };
     let handle = start_executor(settings, move || async move {
         let name = std::thread::current().name().map(str::to_owned);
-        let pinned = core_affinity::get_core_ids()
-            .map(|ids| ids.into_iter().map(|id| id.id).collect::<Vec<_>>());
+        let pinned = core_affinity::get_core_ids().map(|ids| ids.into_iter().map(|id| id.id).collect::<Vec<_>>());
         // Blocking work may run anywhere.
         let free = spawn_blocking(|| core_affinity::get_core_ids().map(|ids| ids.len())).await;
         sender.send((name, pinned, free)).expect("the test waits");
@@ -25,18 +19,13 @@ fn executor_runs_its_future_pinned_to_the_core_asked_for() {
     let (name, pinned, free) = receiver.recv().expect("sent before it ended");
     assert_eq!(name.as_deref(), Some("pinned"));
     assert_eq!(pinned, Some(vec![core]));
-    let allowed = crate::placement::Cores::available()
-        .expect("the kernel says")
-        .count();
+    let allowed = crate::placement::Cores::available().expect("the kernel says").count();
     assert_eq!(free, Some(allowed), "blocking work was pinned too");
 }
 
 #[test]
 fn panic_in_a_task_is_reported_by_join() {
-    let settings = ExecutorSettings {
-        name: "doomed".into(),
-        core: None,
-    };
+    let settings = ExecutorSettings { name: "doomed".into(), core: None };
     let handle = start_executor(settings, || async {
         spawn(async { panic!("planted {}", 7) }).await;
     })
@@ -47,29 +36,35 @@ fn panic_in_a_task_is_reported_by_join() {
 
 #[test]
 fn core_that_is_not_there_is_refused_in_words() {
-    let settings = ExecutorSettings {
-        name: "nowhere".into(),
-        core: Some(100_000),
-    };
+    let settings = ExecutorSettings { name: "nowhere".into(), core: Some(100_000) };
     let error = start_executor(settings, || async {}).expect_err("there is no such core");
     assert_eq!(error.message, "core 100000 may not be used by this process");
 }
 
+/// The kernel's registration is paid for once a process, so each try is one of its own; the least of some, since the
+/// machine may be busy.
 #[test]
 fn first_timer_seen_by_users_is_not_late() {
-    // The throw-away timer pays for the kernel's registration; without it the first is 10 ms and more late.
-    let late = (0..3)
-        .map(|_| {
-            run_here(async {
-                let start = now();
-                sleep(Duration::from_millis(1)).await;
-                start.elapsed()
-            })
-            .expect("an executor starts here")
+    const INNER: &str = "WEIR_TEST_FIRST_TIMER";
+    const NAME: &str = "facade::tests::first_timer_seen_by_users_is_not_late";
+    if std::env::var_os(INNER).is_some() {
+        let late = run_here(async {
+            let start = now();
+            sleep(Duration::from_millis(1)).await;
+            start.elapsed()
         })
-        .min()
-        .expect("three tries");
-    assert!(late < Duration::from_millis(8), "took {late:?}");
+        .expect("an executor starts here");
+        assert!(late < Duration::from_millis(4), "took {late:?}");
+        return;
+    }
+    let in_time = (0..8).any(|_| {
+        std::process::Command::new(std::env::current_exe().expect("a test has a path"))
+            .args(["--exact", NAME])
+            .env(INNER, "1")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    });
+    assert!(in_time, "the first timer was late in each of eight processes");
 }
 
 #[test]
@@ -77,14 +72,8 @@ fn panic_in_blocking_work_reaches_the_caller_and_the_pool_lives_on() {
     run_here(async {
         for _ in 0..5 {
             let caught =
-                futures_util::FutureExt::catch_unwind(AssertUnwindSafe(spawn_blocking(|| {
-                    panic!("planted")
-                })))
-                .await;
-            assert_eq!(
-                caught.map_err(|panic| panic_text(panic.as_ref())),
-                Err::<(), _>("planted".to_owned())
-            );
+                futures_util::FutureExt::catch_unwind(AssertUnwindSafe(spawn_blocking(|| panic!("planted")))).await;
+            assert_eq!(caught.map_err(|panic| panic_text(panic.as_ref())), Err::<(), _>("planted".to_owned()));
         }
         assert_eq!(spawn_blocking(|| 7).await, 7);
     })
@@ -124,14 +113,8 @@ fn small_limit_on_locked_memory_is_said_in_words() {
     const INNER: &str = "WEIR_TEST_UNDER_MEMLOCK_LIMIT";
     if std::env::var_os(INNER).is_some() {
         let error = run_here(async {}).expect_err("too little memory may be locked");
-        assert_eq!(
-            error.message,
-            "only 256 KiB of memory may be locked, io_uring needs 512 KiB"
-        );
-        let settings = ExecutorSettings {
-            name: "small".into(),
-            core: None,
-        };
+        assert_eq!(error.message, "only 256 KiB of memory may be locked, io_uring needs 512 KiB");
+        let settings = ExecutorSettings { name: "small".into(), core: None };
         assert_eq!(start_executor(settings, || async {}).map(drop), Err(error));
         return;
     }
@@ -142,13 +125,6 @@ fn small_limit_on_locked_memory_is_said_in_words() {
         .env(INNER, "1")
         .output()
         .expect("there is a shell");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "the inner test did not run"
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the inner test did not run");
 }

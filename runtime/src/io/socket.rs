@@ -23,17 +23,12 @@ pub(super) fn listener(listener: std::net::TcpListener) -> TcpListener {
 /// busy: the request would be written, and could not be repeated.
 pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     with_std(stream, |stream| {
-        let asked = stream
-            .set_nonblocking(true)
-            .and_then(|()| stream.peek(&mut [0]));
+        let asked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
         matches!(asked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     })
 }
 
-#[expect(
-    unsafe_code,
-    reason = "glommio offers no look at a socket that does not wait"
-)]
+#[expect(unsafe_code, reason = "glommio offers no look at a socket that does not wait")]
 fn with_std<T>(stream: &TcpStream, f: impl FnOnce(&std::net::TcpStream) -> T) -> T {
     let descriptor = stream.as_raw_fd();
     // SAFETY: the descriptor is that of an open TCP socket, owned by `stream`, which is borrowed until the end of this

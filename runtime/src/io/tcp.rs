@@ -35,9 +35,7 @@ pub(super) struct Glimpse(Weak<RefCell<TcpStream>>);
 impl Glimpse {
     /// Whether it is open and the peer has said nothing. For connections on which nothing is expected.
     pub(super) fn is_quiet(&self) -> bool {
-        self.0
-            .upgrade()
-            .is_some_and(|stream| socket::is_quiet(&stream.borrow()))
+        self.0.upgrade().is_some_and(|stream| socket::is_quiet(&stream.borrow()))
     }
 }
 
@@ -54,15 +52,10 @@ impl Connection {
 }
 
 impl Read for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let room = cursor.remaining().min(READ_BYTES_MAX);
-            let read =
-                ready!(Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, &mut scratch[..room]))?;
+            let read = ready!(Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, &mut scratch[..room]))?;
             cursor.put_slice(&scratch[..read]);
             Poll::Ready(Ok(()))
         })
@@ -70,11 +63,7 @@ impl Read for Connection {
 }
 
 impl Write for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
     }
 
@@ -100,12 +89,8 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let name = host.to_owned();
-    let addresses = spawn_blocking(move || {
-        (name.as_str(), port)
-            .to_socket_addrs()
-            .map(Iterator::collect::<Vec<_>>)
-    })
-    .await?;
+    let addresses =
+        spawn_blocking(move || (name.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>)).await?;
     match addresses.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
         false => Ok(addresses),
@@ -114,21 +99,14 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 
 /// Connects to the first address that answers. Each gets its share of the time that is left, so that one that
 /// swallows packets does not use it up.
-pub(super) async fn connect(
-    addresses: &[SocketAddr],
-    patience: Duration,
-) -> io::Result<Connection> {
+pub(super) async fn connect(addresses: &[SocketAddr], patience: Duration) -> io::Result<Connection> {
     let deadline = Instant::now() + patience;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
     for (i, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let others = u32::try_from(addresses.len() - i).unwrap_or(u32::MAX);
         let share = (left / others).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(address, share)
-            .await
-            .map_err(into_io)
-            .and_then(Connection::new)
-        {
+        match TcpStream::connect_timeout(address, share).await.map_err(into_io).and_then(Connection::new) {
             Ok(connection) => return Ok(connection),
             Err(error) => failure = error,
         }

@@ -44,10 +44,7 @@ fn task_waits_for_room_and_a_plain_thread_drains() {
         }
     })
     .expect("an executor starts here");
-    assert_eq!(
-        thread.join().expect("no panic"),
-        (0..500).collect::<Vec<_>>()
-    );
+    assert_eq!(thread.join().expect("no panic"), (0..500).collect::<Vec<_>>());
 }
 
 #[test]
@@ -102,13 +99,7 @@ fn waiting_sender_learns_that_the_receiver_is_gone() {
 #[test]
 fn timed_receive_tells_late_from_closed() {
     let (sender, receiver) = mailbox::<u8>(1);
-    assert_eq!(
-        receiver.recv_timeout(Duration::from_millis(5)),
-        Received::TimedOut
-    );
+    assert_eq!(receiver.recv_timeout(Duration::from_millis(5)), Received::TimedOut);
     drop(sender);
-    assert_eq!(
-        receiver.recv_timeout(Duration::from_secs(5)),
-        Received::Closed
-    );
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(5)), Received::Closed);
 }

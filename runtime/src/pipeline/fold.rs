@@ -17,6 +17,9 @@ pub(crate) type HomePool = Rc<RefCell<Vec<Arena>>>;
 pub trait KeyOf<T>: sealed::Sealed + 'static {
     /// The key.
     type Key: Key + ?Sized + 'static;
+    /// Whether there can be more than one group, so that more than one owner has something to own.
+    #[doc(hidden)]
+    const HAS_GROUPS: bool = true;
     /// Calls `with` with the item's key.
     #[doc(hidden)]
     fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&Self::Key) -> R) -> R;
@@ -34,6 +37,7 @@ pub struct Unkeyed;
 
 impl<T> KeyOf<T> for Unkeyed {
     type Key = ();
+    const HAS_GROUPS: bool = false;
     fn with_key<R>(&mut self, _item: &T, with: impl FnOnce(&()) -> R) -> R {
         with(&())
     }
@@ -78,14 +82,7 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         aggregate: Rc<A>,
         home: HomePool,
     ) -> FoldHalf<T, G, A> {
-        FoldHalf {
-            operator,
-            fold: Fold::new(spec, seed, owners),
-            group,
-            aggregate,
-            home,
-            told: WorkerMark::Absent,
-        }
+        FoldHalf { operator, fold: Fold::new(spec, seed, owners), group, aggregate, home, told: WorkerMark::Absent }
     }
 
     /// Hands over what the watermark covers, then says the watermark: in this order in every queue.
@@ -93,13 +90,7 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         if let WorkerMark::At(up_to) = mark {
             let operator = self.operator;
             self.fold.hand_over(up_to, &mut |owner, block| {
-                cx.send(
-                    usize::from(owner),
-                    Message::Block {
-                        operator,
-                        block: Box::new(block),
-                    },
-                );
+                cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
             });
         }
     }
@@ -118,15 +109,10 @@ where
     }
 
     fn on_batch(&mut self, batch: &mut Batch<T>, cx: &mut OperatorContext<'_>) {
-        assert_eq!(
-            batch.items.len(),
-            batch.times.len(),
-            "a window needs one event time an item"
-        );
+        assert_eq!(batch.items.len(), batch.times.len(), "a window needs one event time an item");
         let (fold, aggregate) = (&mut self.fold, &*self.aggregate);
         for (item, time) in batch.items.iter().zip(&batch.times) {
-            self.group
-                .with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
+            self.group.with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
         }
         cx.counters.records_folded += batch.items.len() as u64;
         batch.clear();
@@ -134,35 +120,22 @@ where
 
     fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
         let operator = self.operator;
-        self.home
-            .borrow_mut()
-            .drain(..)
-            .for_each(|arena| self.fold.take_home(arena));
+        self.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
         match progress {
             Progress::Mark(mark) => {
                 // A late record may have made a delta that is due although the watermark did not move.
                 #[cfg(feature = "sabotage")]
                 if crate::sabotage::is_planted(crate::sabotage::Bug::WatermarkBeforeDelta) {
-                    cx.send_all(|| Message::Watermark {
-                        operator,
-                        mark: *mark,
-                    });
+                    cx.send_all(|| Message::Watermark { operator, mark: *mark });
                     self.told = *mark;
                 }
                 self.hand_over(*mark, cx);
                 if self.told != *mark {
-                    cx.send_all(|| Message::Watermark {
-                        operator,
-                        mark: *mark,
-                    });
+                    cx.send_all(|| Message::Watermark { operator, mark: *mark });
                 }
                 self.told = *mark;
             }
-            Progress::Begun {
-                shard,
-                parents,
-                mark,
-            } => {
+            Progress::Begun { shard, parents, mark } => {
                 cx.send_all(|| Message::Begun {
                     operator,
                     shard: shard.clone(),
@@ -171,32 +144,15 @@ where
                 });
                 self.told = *mark;
             }
-            Progress::Done {
-                shard,
-                children,
-                mark,
-            } => {
+            Progress::Done { shard, children, mark } => {
                 self.hand_over(*mark, cx);
-                cx.send_all(|| Message::Done {
-                    operator,
-                    shard: shard.clone(),
-                    children: children.clone(),
-                });
-                cx.send_all(|| Message::Watermark {
-                    operator,
-                    mark: *mark,
-                });
+                cx.send_all(|| Message::Done { operator, shard: shard.clone(), children: children.clone() });
+                cx.send_all(|| Message::Watermark { operator, mark: *mark });
                 self.told = *mark;
             }
             Progress::Barrier => {
                 self.fold.hand_over_all(&mut |owner, block| {
-                    cx.send(
-                        usize::from(owner),
-                        Message::Block {
-                            operator,
-                            block: Box::new(block),
-                        },
-                    );
+                    cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
                 });
             }
         }

@@ -62,6 +62,8 @@ pub(crate) struct Graph {
     pub(crate) size_max: TimeSpan,
     /// The largest lag, which a drain has to wait for.
     pub(crate) lag_max: TimeSpan,
+    /// Whether some window has groups; else there is one group in all, and one owner.
+    pub(crate) grouped: bool,
     pub(crate) sources: usize,
     pub(crate) windows: usize,
     pub(crate) unfinished: usize,
@@ -93,6 +95,7 @@ impl Graph {
             writers: Vec::new(),
             size_max: TimeSpan::ZERO,
             lag_max: TimeSpan::ZERO,
+            grouped: false,
             sources: 0,
             windows: 0,
             unfinished: 0,
@@ -105,14 +108,10 @@ impl Graph {
             return Err(self.errors.remove(0));
         }
         if self.sources == 0 {
-            return Err(JobError::settings("pipeline reads from nothing")
-                .with_remedy("begin it with read_from"));
+            return Err(JobError::settings("pipeline reads from nothing").with_remedy("begin it with read_from"));
         }
         if self.unfinished > 0 {
-            let message = format!(
-                "{} of the pipeline's {} branches end nowhere",
-                self.unfinished, self.sources
-            );
+            let message = format!("{} of the pipeline's {} branches end nowhere", self.unfinished, self.sources);
             return Err(JobError::settings(message).with_remedy("end each with write_to"));
         }
         Ok(())
@@ -121,12 +120,7 @@ impl Graph {
     /// Differs, almost surely, when two plans differ.
     pub(crate) fn digest(&self) -> u64 {
         // FNV-1a: stable over versions and machines, which a seeded hasher is not; collisions need no defence here.
-        let bytes = self
-            .plan
-            .iter()
-            .flat_map(|line| line.bytes().chain([b'\n']));
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        let bytes = self.plan.iter().flat_map(|line| line.bytes().chain([b'\n']));
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 }

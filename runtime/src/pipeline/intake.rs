@@ -79,15 +79,7 @@ impl<T: 'static> Intake<T> {
         head: Box<dyn Operator<T>>,
     ) -> Intake<T> {
         let watermark = WorkerWatermark::default();
-        Intake {
-            settings,
-            reader,
-            head,
-            shards: Vec::new(),
-            next: 0,
-            watermark,
-            drained: Vec::new(),
-        }
+        Intake { settings, reader, head, shards: Vec::new(), next: 0, watermark, drained: Vec::new() }
     }
 
     fn is_timed(&self) -> bool {
@@ -96,8 +88,7 @@ impl<T: 'static> Intake<T> {
 
     fn mark(&mut self, cx: &mut OperatorContext<'_>) {
         if self.is_timed() {
-            self.head
-                .on_progress(&Progress::Mark(self.watermark.mark()), cx);
+            self.head.on_progress(&Progress::Mark(self.watermark.mark()), cx);
         }
     }
 
@@ -105,31 +96,28 @@ impl<T: 'static> Intake<T> {
         let timed = self.is_timed();
         let shard = &mut self.shards[index];
         match input {
-            ShardInput::Items {
-                items,
-                times,
-                position,
-            } => {
+            ShardInput::Items { items, times, position } => {
                 cx.counters.records_in += items.len() as u64;
                 (shard.position, shard.trouble) = (position, None);
                 let highest = times.iter().max().copied();
                 let times = if timed { times } else { Vec::new() };
                 self.head.on_batch(&mut Batch { items, times }, cx);
                 if let (true, Some(highest)) = (timed, highest) {
-                    self.watermark
-                        .shard_mut(&shard.name)
-                        .expect("attached with its shard")
-                        .on_folded(highest);
+                    self.watermark.shard_mut(&shard.name).expect("attached with its shard").on_folded(highest);
+                }
+                self.mark(cx);
+            }
+            ShardInput::Withheld(time) => {
+                if timed {
+                    let own = self.watermark.shard_mut(&shard.name).expect("attached with its shard");
+                    own.on_folded(time);
                 }
                 self.mark(cx);
             }
             ShardInput::Evidence(time) => {
                 shard.trouble = None;
                 if timed {
-                    self.watermark
-                        .shard_mut(&shard.name)
-                        .expect("attached with its shard")
-                        .on_evidence(time);
+                    self.watermark.shard_mut(&shard.name).expect("attached with its shard").on_evidence(time);
                 }
                 self.mark(cx);
             }
@@ -141,12 +129,7 @@ impl<T: 'static> Intake<T> {
 
     /// A shard without children is over: its watermark is infinite. One with children leaves the minimum in the same
     /// breath in which its children become holds.
-    fn on_drained(
-        &mut self,
-        index: usize,
-        children: Vec<ShardListing>,
-        cx: &mut OperatorContext<'_>,
-    ) {
+    fn on_drained(&mut self, index: usize, children: Vec<ShardListing>, cx: &mut OperatorContext<'_>) {
         let shard = &mut self.shards[index];
         if std::mem::replace(&mut shard.ended, true) {
             return;
@@ -154,36 +137,21 @@ impl<T: 'static> Intake<T> {
         let name = shard.name.clone();
         let mut watermark = EventTime::MAX;
         if self.is_timed() {
-            let own = self
-                .watermark
-                .shard_mut(&name)
-                .expect("attached with its shard");
+            let own = self.watermark.shard_mut(&name).expect("attached with its shard");
             if children.is_empty() {
                 own.end();
                 self.mark(cx);
             } else {
                 watermark = own.current();
                 self.watermark.detach(&name);
-                let held = children
-                    .iter()
-                    .map(|child| (child.name.clone(), watermark))
-                    .collect();
+                let held = children.iter().map(|child| (child.name.clone(), watermark)).collect();
                 let mark = self.watermark.mark();
-                let done = Progress::Done {
-                    shard: name.clone(),
-                    children: held,
-                    mark,
-                };
+                let done = Progress::Done { shard: name.clone(), children: held, mark };
                 self.head.on_progress(&done, cx);
             }
         }
         let source = self.settings.source;
-        self.drained.push(DrainedShard {
-            source,
-            shard: name,
-            watermark,
-            children,
-        });
+        self.drained.push(DrainedShard { source, shard: name, watermark, children });
     }
 }
 
@@ -194,11 +162,7 @@ impl<T: 'static> IntakePart for Intake<T> {
         at: EventTime,
         cx: &mut OperatorContext<'_>,
     ) -> LocalFuture<'static, Result<(), JobError>> {
-        let (inlet, outlet) = inlet(
-            INLET_INPUTS_MAX,
-            self.settings.worker.clone(),
-            self.settings.memory.clone(),
-        );
+        let (inlet, outlet) = inlet(INLET_INPUTS_MAX, self.settings.worker.clone(), self.settings.memory.clone());
         let name = listing.name.clone();
         self.shards.push(Shard {
             name: name.clone(),
@@ -208,27 +172,15 @@ impl<T: 'static> IntakePart for Intake<T> {
             trouble: None,
         });
         if let Some(lag) = self.settings.lag {
-            self.watermark
-                .attach(name.clone(), ShardWatermark::new(lag, at));
+            self.watermark.attach(name.clone(), ShardWatermark::new(lag, at));
             let (parents, mark) = (listing.parents.clone(), self.watermark.mark());
-            self.head.on_progress(
-                &Progress::Begun {
-                    shard: name,
-                    parents,
-                    mark,
-                },
-                cx,
-            );
+            self.head.on_progress(&Progress::Begun { shard: name, parents, mark }, cx);
         }
         let reading = self.reader.read(listing, inlet.clone());
         Box::pin(async move {
             reading.await?;
             // Nothing more will come; a reader that said so itself, with children, is not overruled.
-            inlet
-                .send(ShardInput::Drained {
-                    children: Vec::new(),
-                })
-                .await;
+            inlet.send(ShardInput::Drained { children: Vec::new() }).await;
             Ok(())
         })
     }
@@ -237,19 +189,12 @@ impl<T: 'static> IntakePart for Intake<T> {
         if !self.head.ready() {
             return false;
         }
-        let limit = if taken == EventTime::MIN {
-            EventTime::MIN
-        } else {
-            taken.saturating_add(ahead)
-        };
+        let limit = if taken == EventTime::MIN { EventTime::MIN } else { taken.saturating_add(ahead) };
         for turn in 0..self.shards.len() {
             let index = (self.next + turn) % self.shards.len();
             let shard = &self.shards[index];
             if self.is_timed() {
-                let own = self
-                    .watermark
-                    .shard_mut(&shard.name)
-                    .map_or(EventTime::MIN, |own| own.current());
+                let own = self.watermark.shard_mut(&shard.name).map_or(EventTime::MIN, |own| own.current());
                 if own > limit && own != EventTime::MAX {
                     continue;
                 }
@@ -269,10 +214,7 @@ impl<T: 'static> IntakePart for Intake<T> {
 
     fn barrier(&mut self, cx: &mut OperatorContext<'_>) -> Vec<(ShardName, Position)> {
         self.head.on_progress(&Progress::Barrier, cx);
-        self.shards
-            .iter()
-            .map(|shard| (shard.name.clone(), shard.position.clone()))
-            .collect()
+        self.shards.iter().map(|shard| (shard.name.clone(), shard.position.clone())).collect()
     }
 
     fn take_drained(&mut self) -> Vec<DrainedShard> {
@@ -283,11 +225,7 @@ impl<T: 'static> IntakePart for Intake<T> {
         let timed = self.is_timed();
         self.shards.iter().all(|shard| {
             let past = end.is_some_and(|end| {
-                timed
-                    && self
-                        .watermark
-                        .shard_mut(&shard.name)
-                        .is_none_or(|own| own.current() > end)
+                timed && self.watermark.shard_mut(&shard.name).is_none_or(|own| own.current() > end)
             });
             shard.ended || past
         })

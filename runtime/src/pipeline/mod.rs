@@ -60,13 +60,10 @@ impl Pipeline {
     /// Calls the function for `place` and gives what it built.
     pub(crate) fn build(function: &PipelineFn, place: Place) -> Result<Graph, JobError> {
         let graph = Rc::new(RefCell::new(Graph::new(place)));
-        function(&Pipeline {
-            graph: graph.clone(),
-        });
+        function(&Pipeline { graph: graph.clone() });
         let mut graph = Rc::try_unwrap(graph)
             .map_err(|_| {
-                JobError::settings("pipeline function kept a stage")
-                    .with_remedy("end every branch with write_to")
+                JobError::settings("pipeline function kept a stage").with_remedy("end every branch with write_to")
             })?
             .into_inner();
         graph.check()?;

@@ -15,10 +15,7 @@ pub struct Batch<T> {
 
 impl<T> Default for Batch<T> {
     fn default() -> Batch<T> {
-        Batch {
-            items: Vec::new(),
-            times: Vec::new(),
-        }
+        Batch { items: Vec::new(), times: Vec::new() }
     }
 }
 

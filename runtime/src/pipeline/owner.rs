@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use weir_window::{
-    Aggregate, Arena, Block, Budget, EventTime, HashSeed, Holder, Key, Owner, OwnerPoll,
-    OwnerWatermark, Rows, ShardName, WindowSpec, WorkerMark,
+    Aggregate, Arena, Block, Budget, EventTime, HashSeed, Holder, Key, Owner, OwnerPoll, OwnerWatermark, Rows,
+    ShardName, WindowSpec, WorkerMark,
 };
 
 use super::WindowResult;
@@ -15,12 +15,7 @@ use crate::exchange::Message;
 /// An owner's half of one operator, its types forgotten: what a run drives.
 pub(crate) trait OwnerPart {
     /// A message for this operator, from one worker. Gives back the arena that a block came in.
-    fn on_message(
-        &mut self,
-        from: usize,
-        message: Message,
-        cx: &mut OperatorContext<'_>,
-    ) -> Option<Arena>;
+    fn on_message(&mut self, from: usize, message: Message, cx: &mut OperatorContext<'_>) -> Option<Arena>;
     /// Slides and emits within the budget. Returns whether more work waits that needs no message.
     fn poll(&mut self, budget: &mut Budget, cx: &mut OperatorContext<'_>) -> bool;
     /// The `W` up to which every row has been taken downstream.
@@ -42,9 +37,7 @@ fn part_name(operator: u16, owner: usize) -> ShardName {
 
 /// All owners of an operator, as what a later window has to wait for from its start.
 pub(crate) fn part_holds(operator: u16, owners: usize) -> Vec<(ShardName, EventTime)> {
-    (0..owners)
-        .map(|owner| (part_name(operator, owner), EventTime::MIN))
-        .collect()
+    (0..owners).map(|owner| (part_name(operator, owner), EventTime::MIN)).collect()
 }
 
 pub(super) struct OwnerHalf<T, K: Key + ?Sized, A: Aggregate<T>> {
@@ -101,14 +94,7 @@ impl<T, K: Key + ?Sized, A: Aggregate<T>> OwnerHalf<T, K, A> {
         // The event time of a result is the last moment of its window.
         let time = EventTime::from_millis(end.as_millis().saturating_sub(1));
         for (key, value) in rows.keys.drain(..).zip(rows.values.drain(..)) {
-            self.batch.items.push(WindowResult {
-                start,
-                end,
-                key,
-                value,
-                partial,
-                firing,
-            });
+            self.batch.items.push(WindowResult { start, end, key, value, partial, firing });
             self.batch.times.push(time);
         }
         if !self.batch.items.is_empty() {
@@ -123,32 +109,19 @@ where
     K: Key + ?Sized + 'static,
     A: Aggregate<T>,
 {
-    fn on_message(
-        &mut self,
-        from: usize,
-        message: Message,
-        cx: &mut OperatorContext<'_>,
-    ) -> Option<Arena> {
+    fn on_message(&mut self, from: usize, message: Message, cx: &mut OperatorContext<'_>) -> Option<Arena> {
         match message {
             Message::Block { block, .. } => {
                 let block: Box<dyn Any> = block;
-                let block = block
-                    .downcast::<Block<K, A::Accumulator>>()
-                    .expect("an operator's index fixes its block's types");
+                let block =
+                    block.downcast::<Block<K, A::Accumulator>>().expect("an operator's index fixes its block's types");
                 cx.counters.blocks_combined += 1;
                 cx.counters.blocks_from_others += u64::from(from != cx.worker);
                 return Some(self.owner.combine(&*self.aggregate, *block));
             }
             Message::Watermark { mark, .. } => self.watermark.on_watermark(from, mark),
-            Message::Done {
-                shard, children, ..
-            } => self.watermark.on_done(from, &shard, &children),
-            Message::Begun {
-                shard,
-                parents,
-                mark,
-                ..
-            } => self.watermark.on_begun(from, &shard, &parents, mark),
+            Message::Done { shard, children, .. } => self.watermark.on_done(from, &shard, &children),
+            Message::Begun { shard, parents, mark, .. } => self.watermark.on_begun(from, &shard, &parents, mark),
             Message::Marker { checkpoint } => {
                 unreachable!("marker {checkpoint} is for the run and not for an operator")
             }
@@ -159,11 +132,8 @@ where
     fn poll(&mut self, budget: &mut Budget, cx: &mut OperatorContext<'_>) -> bool {
         if !self.begun {
             self.begun = true;
-            let begun = Progress::Begun {
-                shard: self.part.clone(),
-                parents: Vec::new(),
-                mark: WorkerMark::At(self.taken),
-            };
+            let begun =
+                Progress::Begun { shard: self.part.clone(), parents: Vec::new(), mark: WorkerMark::At(self.taken) };
             self.next.on_progress(&begun, cx);
         }
         self.owner.advance(self.watermark.current());
@@ -177,8 +147,7 @@ where
                 OwnerPoll::Settled(watermark) => {
                     if watermark > self.taken {
                         self.taken = watermark;
-                        self.next
-                            .on_progress(&Progress::Mark(WorkerMark::At(watermark)), cx);
+                        self.next.on_progress(&Progress::Mark(WorkerMark::At(watermark)), cx);
                     }
                     return false;
                 }
@@ -195,24 +164,14 @@ where
     }
 
     fn last_end(&self, time: EventTime) -> EventTime {
-        if time == EventTime::MAX {
-            time
-        } else {
-            self.spec.last_window_end(self.spec.pane_end(time))
-        }
+        if time == EventTime::MAX { time } else { self.spec.last_window_end(self.spec.pane_end(time)) }
     }
 
     fn holder(&self) -> Option<String> {
         Some(match self.watermark.holder()? {
             Holder::Worker(worker) => format!("worker {worker}"),
-            Holder::Unread {
-                shard,
-                parent: None,
-            } => format!("shard {shard}, not read yet"),
-            Holder::Unread {
-                shard,
-                parent: Some(parent),
-            } => {
+            Holder::Unread { shard, parent: None } => format!("shard {shard}, not read yet"),
+            Holder::Unread { shard, parent: Some(parent) } => {
                 format!("shard {shard}, child of {parent}, not read yet")
             }
         })

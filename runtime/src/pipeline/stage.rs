@@ -101,11 +101,7 @@ impl<S: Source> SourceStage<S> {
             build.unfinished += 1;
             build.sources - 1
         };
-        SourceStage {
-            graph,
-            source,
-            index,
-        }
+        SourceStage { graph, source, index }
     }
 
     /// Items without event time: they cannot be windowed.
@@ -114,11 +110,7 @@ impl<S: Source> SourceStage<S> {
     }
 
     fn into_stage<M>(self, lag: Option<TimeSpan>) -> Stage<S::Item, M> {
-        let SourceStage {
-            graph,
-            source,
-            index,
-        } = self;
+        let SourceStage { graph, source, index } = self;
         let line = match lag {
             Some(lag) => format!("native timestamps, lag {} ms", lag.as_millis()),
             None => "without timestamps".to_owned(),
@@ -141,12 +133,7 @@ impl<S: Source> SourceStage<S> {
                 graph.intakes[index] = Some(Box::new(intake));
             }
         });
-        Stage {
-            graph,
-            upstream: Upstream::Source(index),
-            build,
-            mode: PhantomData,
-        }
+        Stage { graph, upstream: Upstream::Source(index), build, mode: PhantomData }
     }
 }
 
@@ -164,30 +151,15 @@ impl<T: 'static, M: 'static> Stage<T, M> {
         line: &str,
         operator: impl FnOnce(Box<dyn Operator<U>>) -> Box<dyn Operator<T>> + 'static,
     ) -> Stage<U, M> {
-        let Stage {
-            graph,
-            upstream,
-            build,
-            ..
-        } = self;
+        let Stage { graph, upstream, build, .. } = self;
         graph.borrow_mut().plan.push(line.to_owned());
         let build: Build<U> = Box::new(move |graph, next| build(graph, operator(next)));
-        Stage {
-            graph,
-            upstream,
-            build,
-            mode: PhantomData,
-        }
+        Stage { graph, upstream, build, mode: PhantomData }
     }
 
     /// One item out for each item in.
     pub fn map<U: 'static>(self, mut f: impl FnMut(T) -> U + 'static) -> Stage<U, M> {
-        self.then("map", |next| {
-            Box::new(FlatMap::new(
-                move |item, out: &mut Vec<U>| out.push(f(item)),
-                next,
-            ))
-        })
+        self.then("map", |next| Box::new(FlatMap::new(move |item, out: &mut Vec<U>| out.push(f(item)), next)))
     }
 
     /// Any number of items out for each item in, pushed onto the buffer given; they keep the time of the one.
@@ -213,16 +185,10 @@ impl<T: 'static, M: 'static> Stage<T, M> {
             Place::Worker(place) => Some(sink.open(&place.sink)),
         };
         match opened {
-            None => graph
-                .borrow_mut()
-                .preparations
-                .push(Box::new(Preparation(sink, PhantomData::<fn(T)>))),
+            None => graph.borrow_mut().preparations.push(Box::new(Preparation(sink, PhantomData::<fn(T)>))),
             Some(writer) => {
                 let writer = Rc::new(RefCell::new(writer));
-                graph
-                    .borrow_mut()
-                    .writers
-                    .push(Box::new(SharedWriter(writer.clone())));
+                graph.borrow_mut().writers.push(Box::new(SharedWriter(writer.clone())));
                 build(&graph, Box::new(SharedWriter(writer)));
             }
         }
@@ -235,10 +201,7 @@ impl<T: 'static> Stage<T, Timed> {
         self,
         key: impl Fn(&T) -> &K + 'static,
     ) -> GroupedStage<T, impl KeyOf<T, Key = K>> {
-        GroupedStage {
-            stage: self,
-            group: Borrowed(key, PhantomData),
-        }
+        GroupedStage { stage: self, group: Borrowed(key, PhantomData) }
     }
 
     /// Groups by a key made from the item.
@@ -246,32 +209,19 @@ impl<T: 'static> Stage<T, Timed> {
         self,
         key: impl Fn(&T) -> K + 'static,
     ) -> GroupedStage<T, impl KeyOf<T, Key = K>> {
-        GroupedStage {
-            stage: self,
-            group: Computed(key),
-        }
+        GroupedStage { stage: self, group: Computed(key) }
     }
 
     /// Windows over all items alike.
     pub fn window(self, window: impl IntoWindow) -> WindowStage<T, impl KeyOf<T, Key = ()>> {
-        WindowStage {
-            stage: self,
-            group: Unkeyed,
-            window: window.into_window(),
-            name: None,
-        }
+        WindowStage { stage: self, group: Unkeyed, window: window.into_window(), name: None }
     }
 }
 
 impl<T: 'static, G> GroupedStage<T, G> {
     /// Windows for each key.
     pub fn window(self, window: impl IntoWindow) -> WindowStage<T, G> {
-        WindowStage {
-            stage: self.stage,
-            group: self.group,
-            window: window.into_window(),
-            name: None,
-        }
+        WindowStage { stage: self.stage, group: self.group, window: window.into_window(), name: None }
     }
 }
 
@@ -290,108 +240,62 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
         self,
         aggregate: A,
     ) -> Stage<WindowResult<A::Output, <G::Key as Key>::Owned>, Timed> {
-        let WindowStage {
-            stage,
-            group,
-            window,
-            name,
-        } = self;
-        let Stage {
-            graph,
-            upstream,
-            build,
-            ..
-        } = stage;
+        let WindowStage { stage, group, window, name } = self;
+        let Stage { graph, upstream, build, .. } = stage;
         let operator = {
             let mut building = graph.borrow_mut();
-            let operator =
-                u16::try_from(building.windows).expect("fewer than 65 536 windows in one pipeline");
+            let operator = u16::try_from(building.windows).expect("fewer than 65 536 windows in one pipeline");
             building.windows += 1;
+            building.grouped |= G::HAS_GROUPS;
             building.owners.push(None);
             building.homes.push(Rc::default());
             let name = name.unwrap_or_else(|| format!("window-{}", operator + 1));
             let line = match &window {
-                Ok(spec) => format!(
-                    "{name}: {}, aggregate {}",
-                    in_words(spec),
-                    std::any::type_name::<A>()
-                ),
+                Ok(spec) => format!("{name}: {}, aggregate {}", in_words(spec), std::any::type_name::<A>()),
                 Err(error) => format!("{name}: {error}"),
             };
             building.plan.push(line);
             match &window {
                 Ok(spec) => building.size_max = building.size_max.max(spec.size()),
-                Err(error) => building
-                    .errors
-                    .push(JobError::settings(error.to_string()).at(&name)),
+                Err(error) => building.errors.push(JobError::settings(error.to_string()).at(&name)),
             }
             operator
         };
-        let build: Build<WindowResult<A::Output, <G::Key as Key>::Owned>> =
-            Box::new(move |shared, next| {
-                let Ok(spec) = window else { return };
-                let head = {
-                    let mut graph = shared.borrow_mut();
-                    let home = graph.homes[usize::from(operator)].clone();
-                    let Place::Worker(place) = &graph.place else {
-                        return;
-                    };
-                    let (seed, owner_count) = (place.seed, place.owners.len());
-                    let owners = u16::try_from(owner_count).expect("fewer owners than 65 536");
-                    let aggregate = Rc::new(aggregate);
-                    let (holds, partial_before) = match upstream {
-                        Upstream::Source(source) => {
-                            let start = &place.listings[source];
-                            (start.holds.clone(), start.started_at)
-                        }
-                        Upstream::Window(operator) => (part_holds(operator, owner_count), None),
-                    };
-                    if let Some(owner) = place
-                        .owners
-                        .iter()
-                        .position(|worker| *worker == place.worker)
-                    {
-                        let worker_count = place.worker_count;
-                        let settings = OwnerSettings {
-                            operator,
-                            owner,
-                            spec,
-                            seed,
-                            partial_before,
-                            worker_count,
-                            holds,
-                        };
-                        let half =
-                            OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
-                        graph.owners[usize::from(operator)] = Some(Box::new(half));
-                    }
-                    FoldHalf::new(
-                        OperatorIndex(operator),
-                        (spec, seed, owners),
-                        group,
-                        aggregate,
-                        home,
-                    )
+        let build: Build<WindowResult<A::Output, <G::Key as Key>::Owned>> = Box::new(move |shared, next| {
+            let Ok(spec) = window else { return };
+            let head = {
+                let mut graph = shared.borrow_mut();
+                let home = graph.homes[usize::from(operator)].clone();
+                let Place::Worker(place) = &graph.place else {
+                    return;
                 };
-                build(shared, Box::new(head));
-            });
-        Stage {
-            graph,
-            upstream: Upstream::Window(operator),
-            build,
-            mode: PhantomData,
-        }
+                let (seed, owner_count) = (place.seed, place.owners.len());
+                let owners = u16::try_from(owner_count).expect("fewer owners than 65 536");
+                let aggregate = Rc::new(aggregate);
+                let (holds, partial_before) = match upstream {
+                    Upstream::Source(source) => {
+                        let start = &place.listings[source];
+                        (start.holds.clone(), start.started_at)
+                    }
+                    Upstream::Window(operator) => (part_holds(operator, owner_count), None),
+                };
+                if let Some(owner) = place.owners.iter().position(|worker| *worker == place.worker) {
+                    let worker_count = place.worker_count;
+                    let settings = OwnerSettings { operator, owner, spec, seed, partial_before, worker_count, holds };
+                    let half = OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
+                    graph.owners[usize::from(operator)] = Some(Box::new(half));
+                }
+                FoldHalf::new(OperatorIndex(operator), (spec, seed, owners), group, aggregate, home)
+            };
+            build(shared, Box::new(head));
+        });
+        Stage { graph, upstream: Upstream::Window(operator), build, mode: PhantomData }
     }
 }
 
 fn in_words(spec: &WindowSpec) -> String {
     let (size, slide) = (spec.size(), spec.slide());
-    format!(
-        "window of {} ms by {} ms, offset {} ms",
-        size.as_millis(),
-        slide.as_millis(),
-        spec.offset().as_millis()
-    )
+    format!("window of {} ms by {} ms, offset {} ms", size.as_millis(), slide.as_millis(), spec.offset().as_millis())
 }
 
 /// A sink, to be asked before the start.

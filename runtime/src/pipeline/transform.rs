@@ -12,12 +12,7 @@ pub(super) struct FlatMap<T, U, F> {
 
 impl<T, U, F: FnMut(T, &mut Vec<U>)> FlatMap<T, U, F> {
     pub(super) fn new(stage: F, next: Box<dyn Operator<U>>) -> FlatMap<T, U, F> {
-        FlatMap {
-            stage,
-            out: Batch::default(),
-            next,
-            items: std::marker::PhantomData,
-        }
+        FlatMap { stage, out: Batch::default(), next, items: std::marker::PhantomData }
     }
 }
 
@@ -32,9 +27,7 @@ impl<T: 'static, U: 'static, F: FnMut(T, &mut Vec<U>) + 'static> Operator<T> for
         for (index, item) in batch.items.drain(..).enumerate() {
             (self.stage)(item, &mut self.out.items);
             if timed {
-                self.out
-                    .times
-                    .resize(self.out.items.len(), batch.times[index]);
+                self.out.times.resize(self.out.items.len(), batch.times[index]);
             }
         }
         batch.times.clear();

@@ -155,23 +155,13 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         Err(error) => return tell(settings, Event::Failed(start.job, error)).await,
     };
     if run.digest() != start.digest {
-        let message = format!(
-            "pipeline {} was built differently on worker {}",
-            start.name, settings.worker
-        );
+        let message = format!("pipeline {} was built differently on worker {}", start.name, settings.worker);
         let error = JobError::settings(message)
             .with_remedy("a pipeline function must build the same stages each time it is called");
         return tell(settings, Event::Failed(start.job, error)).await;
     }
-    let mut seat = Seat {
-        run,
-        links: start.links,
-        readers: Vec::new(),
-        failures,
-        attachments: 0,
-        settled: false,
-        failed: false,
-    };
+    let mut seat =
+        Seat { run, links: start.links, readers: Vec::new(), failures, attachments: 0, settled: false, failed: false };
     for attachment in start.attachments {
         seat.attach(settings, attachment);
     }
@@ -218,11 +208,7 @@ impl Seat {
         }
         if !self.settled && !self.failed && self.run.is_settled() {
             self.settled = true;
-            tell(
-                settings,
-                Event::Settled(job, settings.worker, self.attachments),
-            )
-            .await;
+            tell(settings, Event::Settled(job, settings.worker, self.attachments)).await;
         }
         moved
     }
@@ -256,12 +242,8 @@ impl Seat {
         let mut moved = false;
         for (to, link) in self.links.iter_mut().enumerate() {
             let Some(link) = link else { continue };
-            let sent = self
-                .run
-                .send_to(to, |message| push(&mut link.messages_to, message));
-            let returned = self
-                .run
-                .return_to(to, |back| push(&mut link.returns_to, back));
+            let sent = self.run.send_to(to, |message| push(&mut link.messages_to, message));
+            let returned = self.run.return_to(to, |back| push(&mut link.returns_to, back));
             if sent + returned > 0 {
                 link.bell.notify();
                 moved = true;
@@ -286,17 +268,12 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat) {
                 }
             }
         }
-        let _ = events
-            .send(Event::Finished(job, worker, seat.run.counters()))
-            .await;
+        let _ = events.send(Event::Finished(job, worker, seat.run.counters())).await;
     })
     .detach();
 }
 
 /// A panic in a user's closure, caught at the batch boundary, fails its job alone.
 fn user_panic(panic: &(dyn Any + Send)) -> JobError {
-    JobError::new(
-        Kind::Data,
-        format!("pipeline panicked: {}", facade::panic_text(panic)),
-    )
+    JobError::new(Kind::Data, format!("pipeline panicked: {}", facade::panic_text(panic)))
 }

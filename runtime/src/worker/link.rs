@@ -17,9 +17,7 @@ pub(crate) struct Link {
 /// The links between every two workers of a job, by worker and other; `None` on the diagonal.
 pub(crate) fn mesh(bells: &[Notifier]) -> Vec<Vec<Option<Link>>> {
     let count = bells.len();
-    let mut mesh: Vec<Vec<Option<Link>>> = (0..count)
-        .map(|_| (0..count).map(|_| None).collect())
-        .collect();
+    let mut mesh: Vec<Vec<Option<Link>>> = (0..count).map(|_| (0..count).map(|_| None).collect()).collect();
     for one in 0..count {
         for other in one + 1..count {
             let (out, to) = (RingBuffer::new(QUEUE_SLOTS), RingBuffer::new(QUEUE_SLOTS));

@@ -110,21 +110,9 @@ impl Run {
         };
         let graph = Pipeline::build(function, Place::Worker(place))?;
         let digest = graph.digest();
-        let Graph {
-            intakes,
-            owners: parts,
-            homes,
-            writers,
-            size_max,
-            ..
-        } = graph;
-        let intakes = intakes
-            .into_iter()
-            .map(|intake| intake.expect("every finished branch made its intake"));
-        let empty_returns = || ReturnBox {
-            taken: vec![None; parts.len()],
-            homes: VecDeque::new(),
-        };
+        let Graph { intakes, owners: parts, homes, writers, size_max, .. } = graph;
+        let intakes = intakes.into_iter().map(|intake| intake.expect("every finished branch made its intake"));
+        let empty_returns = || ReturnBox { taken: vec![None; parts.len()], homes: VecDeque::new() };
         Ok(Run {
             worker: settings.worker,
             digest,
@@ -132,12 +120,8 @@ impl Run {
             homes,
             writers,
             sink_counters: settings.sink.counters,
-            outboxes: (0..settings.worker_count)
-                .map(|_| Outbox::default())
-                .collect(),
-            returns: (0..settings.worker_count)
-                .map(|_| empty_returns())
-                .collect(),
+            outboxes: (0..settings.worker_count).map(|_| Outbox::default()).collect(),
+            returns: (0..settings.worker_count).map(|_| empty_returns()).collect(),
             taken: vec![vec![EventTime::MIN; owners.len()]; parts.len()],
             marked: vec![None; settings.worker_count],
             cuts: Vec::new(),
@@ -173,10 +157,7 @@ impl Run {
 
     /// A message of one worker to this one as an owner. Only while [`Run::accepts`].
     pub fn on_message(&mut self, from: usize, message: Message) {
-        assert!(
-            self.accepts(from),
-            "worker {from} was read behind its marker: {message:?}"
-        );
+        assert!(self.accepts(from), "worker {from} was read behind its marker: {message:?}");
         let operator = match &message {
             Message::Marker { checkpoint } => return self.on_marker(from, *checkpoint),
             Message::Block { operator, .. }
@@ -190,9 +171,7 @@ impl Run {
             outboxes: &mut self.outboxes,
             counters: &mut self.counters,
         };
-        let part = self.parts[usize::from(operator.0)]
-            .as_mut()
-            .expect("messages go to owners only");
+        let part = self.parts[usize::from(operator.0)].as_mut().expect("messages go to owners only");
         if let Some(arena) = part.on_message(from, message, &mut cx) {
             if from == self.worker {
                 self.homes[usize::from(operator.0)].borrow_mut().push(arena);
@@ -213,21 +192,12 @@ impl Run {
     /// An owner's return to this worker.
     pub fn on_return(&mut self, from: usize, back: Return) {
         match back {
-            Return::Taken {
-                operator,
-                watermark,
-            } => {
-                let owner = self
-                    .owners
-                    .iter()
-                    .position(|worker| *worker == from)
-                    .expect("only owners return");
+            Return::Taken { operator, watermark } => {
+                let owner = self.owners.iter().position(|worker| *worker == from).expect("only owners return");
                 let taken = &mut self.taken[usize::from(operator.0)][owner];
                 *taken = watermark.max(*taken);
             }
-            Return::Home { operator, arena } => {
-                self.homes[usize::from(operator.0)].borrow_mut().push(arena)
-            }
+            Return::Home { operator, arena } => self.homes[usize::from(operator.0)].borrow_mut().push(arena),
         }
     }
 
@@ -242,13 +212,7 @@ impl Run {
         if self.outboxes.iter().any(Outbox::is_full) || self.stop == Some(Stop::Cancel) {
             return more;
         }
-        let taken = self
-            .taken
-            .iter()
-            .flatten()
-            .min()
-            .copied()
-            .unwrap_or(EventTime::MAX);
+        let taken = self.taken.iter().flatten().min().copied().unwrap_or(EventTime::MAX);
         let ahead = self.ahead;
         for turn in 0..self.intakes.len() {
             let index = (self.next_intake + turn) % self.intakes.len();
@@ -295,18 +259,9 @@ impl Run {
         let more = part.poll(budget, &mut cx);
         let taken = part.taken();
         if taken > before {
-            self.returns
-                .iter_mut()
-                .for_each(|back| back.taken[operator] = Some(taken));
-            let index =
-                OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
-            self.on_return(
-                self.worker,
-                Return::Taken {
-                    operator: index,
-                    watermark: taken,
-                },
-            );
+            self.returns.iter_mut().for_each(|back| back.taken[operator] = Some(taken));
+            let index = OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
+            self.on_return(self.worker, Return::Taken { operator: index, watermark: taken });
         }
         more
     }
@@ -326,37 +281,19 @@ impl Run {
     }
 
     /// Offers what waits for `to` until `accept` gives a message back. Returns how many it took.
-    pub fn send_to(
-        &mut self,
-        to: usize,
-        accept: impl FnMut(Message) -> Result<(), Message>,
-    ) -> usize {
-        assert_ne!(
-            to, self.worker,
-            "a worker delivers its own messages in its turn"
-        );
+    pub fn send_to(&mut self, to: usize, accept: impl FnMut(Message) -> Result<(), Message>) -> usize {
+        assert_ne!(to, self.worker, "a worker delivers its own messages in its turn");
         self.outboxes[to].drain(accept)
     }
 
     /// Offers what goes back to `to`. An arena that is refused is freed; a `W` that is refused is offered again.
-    pub fn return_to(
-        &mut self,
-        to: usize,
-        mut accept: impl FnMut(Return) -> Result<(), Return>,
-    ) -> usize {
+    pub fn return_to(&mut self, to: usize, mut accept: impl FnMut(Return) -> Result<(), Return>) -> usize {
         let mut taken = 0;
         let back = &mut self.returns[to];
         for (operator, slot) in back.taken.iter_mut().enumerate() {
             let Some(watermark) = *slot else { continue };
-            let operator =
-                OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
-            if to != self.worker
-                && accept(Return::Taken {
-                    operator,
-                    watermark,
-                })
-                .is_err()
-            {
+            let operator = OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
+            if to != self.worker && accept(Return::Taken { operator, watermark }).is_err() {
                 return taken;
             }
             *slot = None;
@@ -395,10 +332,7 @@ impl Run {
 
     /// Shards that came to their end since last asked.
     pub fn take_drained(&mut self) -> Vec<DrainedShard> {
-        self.intakes
-            .iter_mut()
-            .flat_map(|intake| intake.take_drained())
-            .collect()
+        self.intakes.iter_mut().flat_map(|intake| intake.take_drained()).collect()
     }
 
     /// Whether nothing is left to do here: every shard is past the end, every message on its way, every window fired.
@@ -423,19 +357,13 @@ impl Run {
 
     /// Resolves when every sink of this worker has written what it took.
     pub fn flush(&mut self) -> Vec<LocalFuture<'static, Result<(), JobError>>> {
-        self.writers
-            .iter_mut()
-            .map(|writer| writer.flush())
-            .collect()
+        self.writers.iter_mut().map(|writer| writer.flush()).collect()
     }
 
     /// What it did so far.
     pub fn counters(&self) -> RunCounters {
         let mut counters = self.counters;
-        self.parts
-            .iter()
-            .flatten()
-            .for_each(|part| part.count(&mut counters));
+        self.parts.iter().flatten().for_each(|part| part.count(&mut counters));
         counters.written = self.sink_counters.written.get();
         counters.retried = self.sink_counters.retried.get();
         counters.repeated = self.sink_counters.repeated.get();
@@ -450,8 +378,6 @@ impl Run {
     /// What keeps event time from moving, in words: this worker's slowest shard, then what its owners wait for.
     pub fn holders(&self) -> Vec<String> {
         let shards = self.intakes.iter().filter_map(|intake| intake.holder());
-        shards
-            .chain(self.parts.iter().flatten().filter_map(|part| part.holder()))
-            .collect()
+        shards.chain(self.parts.iter().flatten().filter_map(|part| part.holder())).collect()
     }
 }

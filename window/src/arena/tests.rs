@@ -11,18 +11,8 @@ fn columns_keep_their_elements_while_growing_side_by_side() {
         bytes.extend(&arena, &i.to_le_bytes()[..2]);
     }
     numbers.slice_mut(&arena)[7] = 70;
-    assert_eq!(
-        (
-            numbers.len(),
-            numbers.slice(&arena)[7],
-            numbers.slice(&arena)[9_999]
-        ),
-        (10_000, 70, 9_999)
-    );
-    assert_eq!(
-        bytes.slice(&arena)[2 * 777..2 * 777 + 2],
-        777_u64.to_le_bytes()[..2]
-    );
+    assert_eq!((numbers.len(), numbers.slice(&arena)[7], numbers.slice(&arena)[9_999]), (10_000, 70, 9_999));
+    assert_eq!(bytes.slice(&arena)[2 * 777..2 * 777 + 2], 777_u64.to_le_bytes()[..2]);
     assert!(arena.bytes() >= 100_000);
 }
 
@@ -49,14 +39,7 @@ fn rewound_arena_keeps_its_memory_and_settles() {
         sizes.push(arena.bytes());
     }
     assert!(sizes[0] > 0);
-    assert_eq!(
-        sizes[3..]
-            .iter()
-            .filter(|bytes| **bytes == sizes[5])
-            .count(),
-        3,
-        "still changing: {sizes:?}"
-    );
+    assert_eq!(sizes[3..].iter().filter(|bytes| **bytes == sizes[5]).count(), 3, "still changing: {sizes:?}");
 }
 
 #[test]

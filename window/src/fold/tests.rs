@@ -9,22 +9,13 @@ fn at(ms: i64) -> EventTime {
 }
 
 fn fold(owners: u16) -> Fold<u64, u64> {
-    Fold::new(
-        WindowSpec::sliding(millis(20), millis(10)).expect("valid"),
-        HashSeed(1),
-        owners,
-    )
+    Fold::new(WindowSpec::sliding(millis(20), millis(10)).expect("valid"), HashSeed(1), owners)
 }
 
 fn handed(fold: &mut Fold<u64, u64>, up_to: EventTime) -> Vec<(u16, i64, usize, u64)> {
     let mut out = Vec::new();
     fold.hand_over(up_to, &mut |owner, block| {
-        out.push((
-            owner,
-            block.pane_end().as_millis(),
-            block.entries(),
-            block.records(),
-        ));
+        out.push((owner, block.pane_end().as_millis(), block.entries(), block.records()));
     });
     out
 }
@@ -53,31 +44,15 @@ fn every_key_goes_to_the_owner_of_its_hash() {
     fold.hand_over_all(&mut |owner, block| {
         entries += block.entries();
         owners += 1;
-        assert!(
-            block
-                .hashes
-                .slice(&block.arena)
-                .iter()
-                .all(|hash| owner_of(*hash, 16) == owner)
-        );
+        assert!(block.hashes.slice(&block.arena).iter().all(|hash| owner_of(*hash, 16) == owner));
     });
     assert_eq!((entries, owners), (1_000, 16));
 }
 
 #[test]
 fn owners_share_the_hash_range_evenly_and_in_order() {
-    assert_eq!(
-        (
-            owner_of(0, 3),
-            owner_of(u64::MAX, 3),
-            owner_of(u64::MAX, u16::MAX)
-        ),
-        (0, 2, u16::MAX - 1)
-    );
-    assert_eq!(
-        (owner_of(u64::MAX / 2, 2), owner_of(u64::MAX / 2 + 1, 2)),
-        (0, 1)
-    );
+    assert_eq!((owner_of(0, 3), owner_of(u64::MAX, 3), owner_of(u64::MAX, u16::MAX)), (0, 2, u16::MAX - 1));
+    assert_eq!((owner_of(u64::MAX / 2, 2), owner_of(u64::MAX / 2 + 1, 2)), (0, 1));
     assert_eq!(owner_of(u64::MAX, 1), 0);
 }
 
@@ -87,10 +62,7 @@ fn records_at_the_ends_of_time_have_panes() {
     for t in [EventTime::MAX, EventTime::MIN, EventTime::MAX] {
         fold.accumulate(&counting(), t, &1, &());
     }
-    let panes: Vec<_> = handed(&mut fold, EventTime::MAX)
-        .iter()
-        .map(|block| (block.1, block.3))
-        .collect();
+    let panes: Vec<_> = handed(&mut fold, EventTime::MAX).iter().map(|block| (block.1, block.3)).collect();
     assert_eq!(panes, [(i64::MIN + 8, 1), (i64::MAX, 2)]);
 }
 
@@ -105,9 +77,6 @@ fn memory_is_bounded_and_comes_home() {
     }
     let warm = fold.bytes();
     (0..100).for_each(|_| fold.take_home(Arena::new()));
-    assert_eq!(
-        (fold.spare_arenas.len(), fold.bytes()),
-        (SPARE_ARENAS_MAX * 2, warm)
-    );
+    assert_eq!((fold.spare_arenas.len(), fold.bytes()), (SPARE_ARENAS_MAX * 2, warm));
     assert!(warm < 64 * 1_024, "{warm} bytes");
 }

@@ -34,19 +34,10 @@ fn offset_moves_every_boundary() {
 #[test]
 fn size_that_is_no_multiple_of_the_slide_has_panes_of_the_gcd() {
     let s = spec(90, 60);
-    assert_eq!(
-        (s.pane(), s.panes_per_window(), s.panes_per_slide()),
-        (millis(30), 3, 2)
-    );
+    assert_eq!((s.pane(), s.panes_per_window(), s.panes_per_slide()), (millis(30), 3, 2));
     // [30, 120) is the only window of the pane [30, 60) but for [-30, 60).
-    assert_eq!(
-        (s.first_window_end(at(60)), s.last_window_end(at(60))),
-        (at(60), at(120))
-    );
-    assert_eq!(
-        (s.first_window_end(at(90)), s.last_window_end(at(90))),
-        (at(120), at(120))
-    );
+    assert_eq!((s.first_window_end(at(60)), s.last_window_end(at(60))), (at(60), at(120)));
+    assert_eq!((s.first_window_end(at(90)), s.last_window_end(at(90))), (at(120), at(120)));
     assert_eq!(s.window_start(at(120)), at(30));
 }
 
@@ -66,15 +57,9 @@ fn ends_of_time_saturate() {
 
 #[test]
 fn errors_name_numbers_and_remedy() {
-    let text = |size: i64, slide: i64| {
-        WindowSpec::sliding(millis(size), millis(slide))
-            .expect_err("invalid")
-            .to_string()
-    };
-    assert_eq!(
-        text(0, 5),
-        "a window of 0 ms by 5 ms is not possible: size and slide must be at least 1 ms"
-    );
+    let text =
+        |size: i64, slide: i64| WindowSpec::sliding(millis(size), millis(slide)).expect_err("invalid").to_string();
+    assert_eq!(text(0, 5), "a window of 0 ms by 5 ms is not possible: size and slide must be at least 1 ms");
     assert!(text(5, 6).starts_with("a slide of 6 ms is longer than the window of 5 ms"));
     assert_eq!(
         text(3_600_000, 7),
@@ -83,12 +68,7 @@ fn errors_name_numbers_and_remedy() {
     );
     assert!(WindowSpec::sliding(millis(65_535), millis(1)).is_ok());
     assert!(WindowSpec::sliding(millis(65_536), millis(1)).is_err());
-    assert_eq!(
-        WindowSpec::tumbling(secs(1))
-            .expect("valid")
-            .panes_per_window(),
-        1
-    );
+    assert_eq!(WindowSpec::tumbling(secs(1)).expect("valid").panes_per_window(), 1);
 }
 
 proptest! {

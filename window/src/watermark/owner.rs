@@ -42,20 +42,11 @@ pub enum Holder {
 
 impl OwnerWatermark {
     /// `worker_count` workers that have said nothing, and a hold for every shard listed at the start.
-    pub fn new(
-        worker_count: usize,
-        initial_holds: impl IntoIterator<Item = (ShardName, EventTime)>,
-    ) -> Self {
-        let holds = initial_holds
-            .into_iter()
-            .map(|(shard, at)| ((shard, None), at));
+    pub fn new(worker_count: usize, initial_holds: impl IntoIterator<Item = (ShardName, EventTime)>) -> Self {
+        let holds = initial_holds.into_iter().map(|(shard, at)| ((shard, None), at));
         let mut this = Self {
             workers: vec![WorkerMark::Absent; worker_count],
-            holds: if drops_holds() {
-                BTreeMap::new()
-            } else {
-                holds.collect()
-            },
+            holds: if drops_holds() { BTreeMap::new() } else { holds.collect() },
             overtaken: BTreeSet::new(),
             highest: EventTime::MIN,
         };
@@ -69,10 +60,7 @@ impl OwnerWatermark {
     /// If the mark falls: only [`OwnerWatermark::on_begun`] may do that.
     pub fn on_watermark(&mut self, worker: usize, mark: WorkerMark) {
         if let (WorkerMark::At(before), WorkerMark::At(now)) = (self.workers[worker], mark) {
-            assert!(
-                before <= now,
-                "the mark of worker {worker} falls from {before:?} to {now:?}"
-            );
+            assert!(before <= now, "the mark of worker {worker} falls from {before:?} to {now:?}");
         }
         self.workers[worker] = mark;
         self.rise();
@@ -81,17 +69,8 @@ impl OwnerWatermark {
     /// A worker has drained `shard`: each of its children is held at its time, unless it has begun already.
     ///
     /// The worker's mark without `shard` comes in a later message.
-    pub fn on_done(
-        &mut self,
-        worker: usize,
-        shard: &ShardName,
-        children: &[(ShardName, EventTime)],
-    ) {
-        assert!(
-            worker < self.workers.len(),
-            "worker {worker} of {} is done with a shard",
-            self.workers.len()
-        );
+    pub fn on_done(&mut self, worker: usize, shard: &ShardName, children: &[(ShardName, EventTime)]) {
+        assert!(worker < self.workers.len(), "worker {worker} of {} is done with a shard", self.workers.len());
         for (child, at) in children {
             let has_begun = self.overtaken.remove(&(child.clone(), shard.clone()));
             if !has_begun && !drops_holds() {
@@ -106,19 +85,10 @@ impl OwnerWatermark {
     ///
     /// `parents` are those that were or will be drained in this run, and no other: their pairs are remembered until they
     /// are done.
-    pub fn on_begun(
-        &mut self,
-        worker: usize,
-        shard: &ShardName,
-        parents: &[ShardName],
-        mark: WorkerMark,
-    ) {
+    pub fn on_begun(&mut self, worker: usize, shard: &ShardName, parents: &[ShardName], mark: WorkerMark) {
         self.workers[worker] = mark;
         for parent in parents {
-            if !self
-                .holds
-                .contains_key(&(shard.clone(), Some(parent.clone())))
-            {
+            if !self.holds.contains_key(&(shard.clone(), Some(parent.clone()))) {
                 let _ = self.overtaken.insert((shard.clone(), parent.clone()));
             }
         }
@@ -135,17 +105,12 @@ impl OwnerWatermark {
     /// What is at the minimum; `None` if there are neither marks nor holds. The minimum itself may be less than
     /// [`OwnerWatermark::current`], when a shard was begun that lags.
     pub fn holder(&self) -> Option<Holder> {
-        let workers = self
-            .marks()
-            .map(|(worker, at)| (at, Holder::Worker(worker)));
+        let workers = self.marks().map(|(worker, at)| (at, Holder::Worker(worker)));
         let holds = self.holds.iter().map(|((shard, parent), at)| {
             let (shard, parent) = (shard.clone(), parent.clone());
             (*at, Holder::Unread { shard, parent })
         });
-        workers
-            .chain(holds)
-            .min_by_key(|(at, _)| *at)
-            .map(|(_, holder)| holder)
+        workers.chain(holds).min_by_key(|(at, _)| *at).map(|(_, holder)| holder)
     }
 
     /// How many holds and overtaken pairs there are: none, once every shard has begun and every parent is done.
@@ -155,22 +120,15 @@ impl OwnerWatermark {
     }
 
     fn marks(&self) -> impl Iterator<Item = (usize, EventTime)> {
-        self.workers
-            .iter()
-            .enumerate()
-            .filter_map(|(worker, mark)| match mark {
-                WorkerMark::Absent => None,
-                WorkerMark::At(at) => Some((worker, *at)),
-            })
+        self.workers.iter().enumerate().filter_map(|(worker, mark)| match mark {
+            WorkerMark::Absent => None,
+            WorkerMark::At(at) => Some((worker, *at)),
+        })
     }
 
     /// Lifts the watermark to the minimum of now. O(workers + holds), once a message.
     fn rise(&mut self) {
-        let minimum = self
-            .marks()
-            .map(|(_, at)| at)
-            .chain(self.holds.values().copied())
-            .min();
+        let minimum = self.marks().map(|(_, at)| at).chain(self.holds.values().copied()).min();
         self.highest = minimum.map_or(self.highest, |minimum| minimum.max(self.highest));
     }
 }

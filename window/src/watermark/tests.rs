@@ -37,39 +37,21 @@ fn worker_is_at_its_slowest_shard_or_absent() {
     assert_eq!((worker.mark(), worker.holder()), (WorkerMark::Absent, None));
     worker.attach(name("a"), ShardWatermark::new(millis(0), at(5)));
     worker.attach(name("b"), ShardWatermark::new(millis(0), at(9)));
-    assert_eq!(
-        (worker.mark(), worker.holder()),
-        (mark(5), Some(&name("a")))
-    );
+    assert_eq!((worker.mark(), worker.holder()), (mark(5), Some(&name("a"))));
     worker.shard_mut("a").expect("attached").on_folded(at(20));
-    assert_eq!(
-        (worker.mark(), worker.holder()),
-        (mark(9), Some(&name("b")))
-    );
+    assert_eq!((worker.mark(), worker.holder()), (mark(9), Some(&name("b"))));
     assert_eq!(worker.detach("b").map(|last| last.current()), Some(at(9)));
     assert_eq!((worker.mark(), worker.shard_mut("b")), (mark(20), None));
 }
 
 #[test]
 fn owner_waits_for_every_shard_listed_at_the_start() {
-    let mut owner = OwnerWatermark::new(
-        2,
-        [(name("a"), EventTime::MIN), (name("b"), EventTime::MIN)],
-    );
+    let mut owner = OwnerWatermark::new(2, [(name("a"), EventTime::MIN), (name("b"), EventTime::MIN)]);
     owner.on_begun(0, &name("a"), &[], mark(100));
     assert_eq!(owner.current(), EventTime::MIN);
-    assert_eq!(
-        owner.holder(),
-        Some(Holder::Unread {
-            shard: name("b"),
-            parent: None
-        })
-    );
+    assert_eq!(owner.holder(), Some(Holder::Unread { shard: name("b"), parent: None }));
     owner.on_begun(1, &name("b"), &[], mark(70));
-    assert_eq!(
-        (owner.current(), owner.holder()),
-        (at(70), Some(Holder::Worker(1)))
-    );
+    assert_eq!((owner.current(), owner.holder()), (at(70), Some(Holder::Worker(1))));
 }
 
 #[test]
@@ -88,10 +70,7 @@ fn watermark_does_not_fall_when_a_lagging_shard_begins() {
     let mut owner = OwnerWatermark::new(1, []);
     owner.on_watermark(0, mark(50));
     owner.on_begun(0, &name("found-late"), &[], mark(20));
-    assert_eq!(
-        (owner.current(), owner.holder()),
-        (at(50), Some(Holder::Worker(0)))
-    );
+    assert_eq!((owner.current(), owner.holder()), (at(50), Some(Holder::Worker(0))));
     owner.on_watermark(0, mark(60));
     assert_eq!(owner.current(), at(60));
 }
@@ -132,8 +111,7 @@ fn failing_orders(holds: &[(&str, i64)], queues: &[Vec<Message>], end: i64) -> (
                 Message::Records(_) => (),
                 Message::Mark(mark) => owner.on_watermark(worker, *mark),
                 Message::Done(shard, children) => {
-                    let children: Vec<_> =
-                        children.iter().map(|(c, ms)| (name(c), at(*ms))).collect();
+                    let children: Vec<_> = children.iter().map(|(c, ms)| (name(c), at(*ms))).collect();
                     owner.on_done(worker, &name(shard), &children);
                 }
                 Message::Begun(shard, parents, ms) => {
@@ -153,37 +131,19 @@ fn failing_orders(holds: &[(&str, i64)], queues: &[Vec<Message>], end: i64) -> (
             }
         }
     }
-    let holds: Vec<_> = holds
-        .iter()
-        .map(|(shard, ms)| (name(shard), at(*ms)))
-        .collect();
+    let holds: Vec<_> = holds.iter().map(|(shard, ms)| (name(shard), at(*ms))).collect();
     let queues: Vec<_> = queues.iter().map(Vec::as_slice).collect();
     let mut orders = (0, 0);
-    walk(
-        &OwnerWatermark::new(queues.len(), holds),
-        &queues,
-        end,
-        &mut orders,
-    );
+    walk(&OwnerWatermark::new(queues.len(), holds), &queues, end, &mut orders);
     orders
 }
 
 /// Two parents, drained by different workers, become one child at a third.
 fn merge() -> (Vec<(&'static str, i64)>, Vec<Vec<Message>>) {
     use Message::{Begun, Done, Mark, Records};
-    let first = vec![
-        Begun("a", &[], 50),
-        Records(60),
-        Done("a", &[("c", 70)]),
-        Mark(WorkerMark::Absent),
-    ];
-    let second = vec![
-        Begun("b", &[], 40),
-        Records(45),
-        Mark(mark(90)),
-        Done("b", &[("c", 90)]),
-        Mark(WorkerMark::Absent),
-    ];
+    let first = vec![Begun("a", &[], 50), Records(60), Done("a", &[("c", 70)]), Mark(WorkerMark::Absent)];
+    let second =
+        vec![Begun("b", &[], 40), Records(45), Mark(mark(90)), Done("b", &[("c", 90)]), Mark(WorkerMark::Absent)];
     let third = vec![Begun("c", &["a", "b"], 70), Records(70), Mark(mark(100))];
     (vec![("a", 30), ("b", 30)], vec![first, second, third])
 }
@@ -199,14 +159,8 @@ fn split() -> (Vec<(&'static str, i64)>, Vec<Vec<Message>>) {
         Records(75),
         Mark(mark(120)),
     ];
-    let second = vec![
-        Begun("q", &[], 20),
-        Records(25),
-        Mark(mark(80)),
-        Begun("r", &["p"], 70),
-        Records(70),
-        Mark(mark(110)),
-    ];
+    let second =
+        vec![Begun("q", &[], 20), Records(25), Mark(mark(80)), Begun("r", &["p"], 70), Records(70), Mark(mark(110))];
     (vec![("p", 10), ("q", 10)], vec![first, second])
 }
 

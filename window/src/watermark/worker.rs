@@ -78,18 +78,11 @@ impl WorkerWatermark {
 
     /// The minimum. O(shards): once per batch, not per record.
     pub fn mark(&self) -> WorkerMark {
-        self.shards
-            .values()
-            .map(ShardWatermark::current)
-            .min()
-            .map_or(WorkerMark::Absent, WorkerMark::At)
+        self.shards.values().map(ShardWatermark::current).min().map_or(WorkerMark::Absent, WorkerMark::At)
     }
 
     /// The shard at the minimum, for people; the first by name if there are several.
     pub fn holder(&self) -> Option<&ShardName> {
-        self.shards
-            .iter()
-            .min_by_key(|(_, watermark)| watermark.current())
-            .map(|(shard, _)| shard)
+        self.shards.iter().min_by_key(|(_, watermark)| watermark.current()).map(|(shard, _)| shard)
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use weir_window::{
-    Aggregate, Arena, Block, Budget, EventTime, Fold, HashSeed, Key, Owner, OwnerPoll, ROWS_MAX,
-    Rows, WindowSpec, owner_of,
+    Aggregate, Arena, Block, Budget, EventTime, Fold, HashSeed, Key, Owner, OwnerPoll, ROWS_MAX, Rows, WindowSpec,
+    owner_of,
 };
 
 pub const SEED: HashSeed = HashSeed(42);
@@ -37,8 +37,7 @@ impl Aggregate<i64> for Stats {
         *acc = (acc.0 + other.0, acc.1 + other.1);
     }
     fn deduct(&self) -> Option<fn(&mut Acc, &Acc)> {
-        self.deducts
-            .then_some(|acc, other| *acc = (acc.0 - other.0, acc.1 - other.1))
+        self.deducts.then_some(|acc, other| *acc = (acc.0 - other.0, acc.1 - other.1))
     }
     fn finish(&self, acc: &Acc) -> Acc {
         *acc
@@ -71,10 +70,7 @@ impl TestKey for i64 {
 
 impl TestKey for str {
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
-        use_it(&format!(
-            "{number:0>width$}",
-            width = usize::try_from(number % 20).expect("small")
-        ))
+        use_it(&format!("{number:0>width$}", width = usize::try_from(number % 20).expect("small")))
     }
     fn number(owned: &String) -> u64 {
         owned.parse().expect("made from a number")
@@ -112,14 +108,8 @@ pub struct Record {
 /// The windows that would end at or after the end of time are one, labelled by it, and hold the panes that end less than
 /// a window's size before it.
 pub fn window_ends(spec: &WindowSpec, time: i64) -> Vec<i64> {
-    let (size, slide) = (
-        i128::from(spec.size().as_millis()),
-        i128::from(spec.slide().as_millis()),
-    );
-    let (offset, pane) = (
-        i128::from(spec.offset().as_millis()),
-        i128::from(spec.pane().as_millis()),
-    );
+    let (size, slide) = (i128::from(spec.size().as_millis()), i128::from(spec.slide().as_millis()));
+    let (offset, pane) = (i128::from(spec.offset().as_millis()), i128::from(spec.pane().as_millis()));
     let (time, max) = (i128::from(time), i128::from(i64::MAX));
     let past = |step: i128| (time - offset) - (time - offset).div_euclid(step) * step;
     let mut ends = Vec::new();
@@ -142,9 +132,7 @@ pub fn recount(spec: &WindowSpec, records: &[Record], one_key: bool) -> Expected
     let mut expected = Expected::new();
     for record in records {
         for end in window_ends(spec, record.time) {
-            let acc = expected
-                .entry((end, if one_key { 0 } else { record.key }))
-                .or_default();
+            let acc = expected.entry((end, if one_key { 0 } else { record.key })).or_default();
             *acc = (acc.0 + 1, acc.1 + i128::from(record.value));
         }
     }
@@ -187,9 +175,7 @@ impl<K: TestKey + ?Sized> World<K> {
         Self {
             spec,
             stats,
-            folds: (0..workers)
-                .map(|_| Fold::new(spec, SEED, owners))
-                .collect(),
+            folds: (0..workers).map(|_| Fold::new(spec, SEED, owners)).collect(),
             unsent: (0..workers).map(|_| BTreeMap::new()).collect(),
             in_flight: Vec::new(),
             owners: (0..owners)
@@ -211,10 +197,7 @@ impl<K: TestKey + ?Sized> World<K> {
             owner_of(key.hash(SEED), owners)
         });
         let pane = self.spec.pane_end(at(record.time)).as_millis();
-        self.unsent[worker]
-            .entry((pane, usize::from(owner)))
-            .or_default()
-            .push(record);
+        self.unsent[worker].entry((pane, usize::from(owner))).or_default().push(record);
     }
 
     pub fn hand_over(&mut self, worker: usize, up_to: EventTime) {
@@ -224,50 +207,25 @@ impl<K: TestKey + ?Sized> World<K> {
             assert!(block.pane_end() >= last_pane && block.pane_end() <= up_to);
             last_pane = block.pane_end();
             let owner = usize::from(owner);
-            let records = unsent
-                .remove(&(block.pane_end().as_millis(), owner))
-                .expect("no block without records");
+            let records = unsent.remove(&(block.pane_end().as_millis(), owner)).expect("no block without records");
             assert_eq!(block.records(), records.len() as u64);
             assert!(block.entries() >= 1 && block.entries() <= records.len());
-            in_flight.push(InFlight {
-                owner,
-                from: worker,
-                block,
-                records,
-            });
+            in_flight.push(InFlight { owner, from: worker, block, records });
         });
-        assert!(
-            unsent.keys().all(|(pane, _)| at(*pane) > up_to),
-            "a due delta was kept"
-        );
+        assert!(unsent.keys().all(|(pane, _)| at(*pane) > up_to), "a due delta was kept");
     }
 
     /// Delivers one block; says which records the owner took, and which it counted as late.
     pub fn deliver(&mut self, index: usize) -> (usize, Vec<Record>, bool) {
-        let InFlight {
-            owner,
-            from,
-            block,
-            records,
-        } = self.in_flight.swap_remove(index);
+        let InFlight { owner, from, block, records } = self.in_flight.swap_remove(index);
         let side = &mut self.owners[owner];
-        let (late_before, open_before) = (
-            side.owner.counters().late_records,
-            side.owner.open_records(),
-        );
+        let (late_before, open_before) = (side.owner.counters().late_records, side.owner.open_records());
         let arena: Arena = side.owner.combine(&self.stats, block);
         self.folds[from].take_home(arena);
         let late = side.owner.counters().late_records - late_before;
-        assert!(
-            late == 0 || late == records.len() as u64,
-            "a block is late as a whole"
-        );
+        assert!(late == 0 || late == records.len() as u64, "a block is late as a whole");
         let taken = side.owner.open_records() - open_before;
-        assert_eq!(
-            late + taken,
-            records.len() as u64,
-            "records are open or late"
-        );
+        assert_eq!(late + taken, records.len() as u64, "records are open or late");
         (owner, records, late == 0)
     }
 
@@ -277,26 +235,15 @@ impl<K: TestKey + ?Sized> World<K> {
     pub fn deliver_late(&mut self, index: usize, w: i64, bounds: &mut Bounds) {
         let (owner, records, taken) = self.deliver(index);
         let side = &self.owners[owner];
-        let emitted = side.at.map_or(
-            i64::MIN,
-            |(end, complete)| if complete { end } else { end - 1 },
-        );
+        let emitted = side.at.map_or(i64::MIN, |(end, complete)| if complete { end } else { end - 1 });
         let done = side.settled.max(emitted);
         for record in records {
             let ends = window_ends(&self.spec, record.time);
             let last_end = *ends.last().expect("every record is in a window");
-            assert!(
-                taken || last_end <= w,
-                "refused, although the window to {last_end} may not fire before {w}"
-            );
-            assert!(
-                !taken || last_end > done,
-                "taken, although the window to {last_end} is done"
-            );
+            assert!(taken || last_end <= w, "refused, although the window to {last_end} may not fire before {w}");
+            assert!(!taken || last_end > done, "taken, although the window to {last_end} is done");
             for end in ends.into_iter().filter(|end| taken && *end > done) {
-                let bound = bounds
-                    .entry((end, if K::ONLY_ONE { 0 } else { record.key }))
-                    .or_default();
+                let bound = bounds.entry((end, if K::ONLY_ONE { 0 } else { record.key })).or_default();
                 bound.0 += u64::from(end > w || end == last_end);
                 bound.1 += 1;
             }
@@ -308,16 +255,10 @@ impl<K: TestKey + ?Sized> World<K> {
         let rows = self.rows();
         for (row, (count, _)) in &rows {
             let (low, high) = bounds.get(row).copied().unwrap_or_default();
-            assert!(
-                (low..=high).contains(count),
-                "{row:?}: {count} records, not {low} to {high}"
-            );
+            assert!((low..=high).contains(count), "{row:?}: {count} records, not {low} to {high}");
         }
         for (row, (low, _)) in bounds {
-            assert!(
-                *low == 0 || rows.contains_key(row),
-                "{row:?} with {low} records is missing"
-            );
+            assert!(*low == 0 || rows.contains_key(row), "{row:?} with {low} records is missing");
         }
     }
 
@@ -339,20 +280,14 @@ impl<K: TestKey + ?Sized> World<K> {
             }
             OwnerPoll::Settled(w) => {
                 assert!(w.as_millis() >= side.settled, "settled falls");
-                assert!(
-                    side.at.is_none_or(|(_, complete)| complete),
-                    "settled within a window"
-                );
+                assert!(side.at.is_none_or(|(_, complete)| complete), "settled within a window");
                 side.settled = w.as_millis();
                 true
             }
             OwnerPoll::Emitted => {
                 let end = side.buffer.end.as_millis();
                 assert!(!side.buffer.is_empty() && side.buffer.len() <= ROWS_MAX);
-                assert_eq!(
-                    side.buffer.start,
-                    side.buffer.end.saturating_sub(self.spec.size())
-                );
+                assert_eq!(side.buffer.start, side.buffer.end.saturating_sub(self.spec.size()));
                 match side.at {
                     Some((before, true)) => {
                         assert!(end > before, "windows come in ascending order, once")
@@ -362,18 +297,11 @@ impl<K: TestKey + ?Sized> World<K> {
                     }
                     None => (),
                 }
-                assert!(
-                    end > side.settled,
-                    "window {end} after settled {}",
-                    side.settled
-                );
+                assert!(end > side.settled, "window {end} after settled {}", side.settled);
                 side.at = Some((end, side.buffer.last));
                 for (key, value) in side.buffer.drain() {
                     let key = K::number(&key);
-                    assert!(
-                        side.rows.insert((end, key), value).is_none(),
-                        "{key} twice in window {end}"
-                    );
+                    assert!(side.rows.insert((end, key), value).is_none(), "{key} twice in window {end}");
                 }
                 false
             }
@@ -391,19 +319,14 @@ impl<K: TestKey + ?Sized> World<K> {
     }
 
     pub fn advance(&mut self, w: EventTime) {
-        self.owners
-            .iter_mut()
-            .for_each(|side| side.owner.advance(w));
+        self.owners.iter_mut().for_each(|side| side.owner.advance(w));
     }
 
     /// What all owners have emitted; each key comes from one owner only.
     pub fn rows(&self) -> Expected {
         let mut all = Expected::new();
         for (row, value) in self.owners.iter().flat_map(|side| &side.rows) {
-            assert!(
-                all.insert(*row, *value).is_none(),
-                "{row:?} from two owners"
-            );
+            assert!(all.insert(*row, *value).is_none(), "{row:?} from two owners");
         }
         all
     }
@@ -416,11 +339,7 @@ impl<K: TestKey + ?Sized> World<K> {
         self.settle(budget);
         for side in &self.owners {
             assert!(side.owner.is_empty());
-            assert_eq!(
-                (side.owner.open_records(), side.owner.keys()),
-                (0, 0),
-                "something is left"
-            );
+            assert_eq!((side.owner.open_records(), side.owner.keys()), (0, 0), "something is left");
         }
     }
 }

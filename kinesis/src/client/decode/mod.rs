@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_kinesis::operation::get_records::{GetRecords, GetRecordsOutput};
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeSerializationInterceptorContextMut, Error, Output,
-};
+use aws_smithy_runtime_api::client::interceptors::context::{BeforeSerializationInterceptorContextMut, Error, Output};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -67,17 +65,11 @@ impl Intercept for Decoder {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let stock = GetRecords::new()
-            .config()
-            .filter(|layer| layer.load::<SharedResponseDeserializer>().is_some());
+        let stock = GetRecords::new().config().filter(|layer| layer.load::<SharedResponseDeserializer>().is_some());
         // Without the SDK's own there is nothing to fall back on, and nothing is changed.
         if let Some(stock) = stock {
-            let ours = Deserializer {
-                slot: Arc::clone(&self.0),
-                stock,
-            };
-            cfg.interceptor_state()
-                .store_put(SharedResponseDeserializer::new(ours));
+            let ours = Deserializer { slot: Arc::clone(&self.0), stock };
+            cfg.interceptor_state().store_put(SharedResponseDeserializer::new(ours));
         }
         Ok(())
     }
@@ -91,9 +83,7 @@ struct Deserializer {
 
 impl Deserializer {
     fn stock(&self) -> &SharedResponseDeserializer {
-        self.stock
-            .load::<SharedResponseDeserializer>()
-            .expect("looked for before this was made")
+        self.stock.load::<SharedResponseDeserializer>().expect("looked for before this was made")
     }
 }
 
@@ -106,16 +96,10 @@ impl DeserializeResponse for Deserializer {
         let body = response.body().bytes().unwrap_or_default();
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.bytes = body.len();
-        slot.decoded = if response.status().as_u16() == 200 {
-            scan::scan(body)
-        } else {
-            None
-        };
+        slot.decoded = if response.status().as_u16() == 200 { scan::scan(body) } else { None };
         if slot.decoded.is_none() {
             drop(slot);
-            return self
-                .stock()
-                .deserialize_streaming_with_config(response, cfg);
+            return self.stock().deserialize_streaming_with_config(response, cfg);
         }
         // The SDK wants an output of this type; what counts is in the slot.
         Some(Ok(Output::erase(empty_output()?)))
@@ -126,51 +110,31 @@ impl DeserializeResponse for Deserializer {
         response: &HttpResponse,
         cfg: &ConfigBag,
     ) -> Result<Output, OrchestratorError<Error>> {
-        self.stock()
-            .deserialize_nonstreaming_with_config(response, cfg)
+        self.stock().deserialize_nonstreaming_with_config(response, cfg)
     }
 }
 
 fn empty_output() -> Option<GetRecordsOutput> {
-    GetRecordsOutput::builder()
-        .set_records(Some(Vec::new()))
-        .build()
-        .ok()
+    GetRecordsOutput::builder().set_records(Some(Vec::new())).build().ok()
 }
 
 /// The slow way: what the SDK read, into a batch.
 fn from_output(output: GetRecordsOutput) -> Option<Decoded> {
     let mut builder = RecordBatchBuilder::new();
     for record in &output.records {
-        let arrival_ms = record
-            .approximate_arrival_timestamp
-            .as_ref()
-            .map_or(0, rounded_ms);
+        let arrival_ms = record.approximate_arrival_timestamp.as_ref().map_or(0, rounded_ms);
         let key = record.partition_key().unwrap_or_default();
-        builder
-            .push(
-                key,
-                record.data.as_ref(),
-                &record.sequence_number,
-                arrival_ms,
-            )
-            .ok()?;
+        builder.push(key, record.data.as_ref(), &record.sequence_number, arrival_ms).ok()?;
     }
-    let children = output
-        .child_shards
-        .unwrap_or_default()
-        .into_iter()
-        .map(|child| ChildShard {
-            hash_range: child.hash_key_range.as_ref().and_then(hash_range),
-            id: child.shard_id,
-            parents: child.parent_shards,
-        });
+    let children = output.child_shards.unwrap_or_default().into_iter().map(|child| ChildShard {
+        hash_range: child.hash_key_range.as_ref().and_then(hash_range),
+        id: child.shard_id,
+        parents: child.parent_shards,
+    });
     Some(Decoded {
         batch: builder.finish(),
         next_iterator: output.next_shard_iterator,
-        behind_ms: output
-            .millis_behind_latest
-            .and_then(|ms| u64::try_from(ms).ok()),
+        behind_ms: output.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
         children: children.collect(),
     })
 }

@@ -75,23 +75,14 @@ impl<'a> Scanner<'a> {
         let (mut key, mut data, mut sequence, mut arrival) = (None, None, None, None);
         self.object(|scanner, member| match member {
             "SequenceNumber" => once(&mut sequence, scanner.string()?),
-            "ApproximateArrivalTimestamp" => {
-                once(&mut arrival, scanner.or_null(Scanner::seconds_in_ms)?)
-            }
+            "ApproximateArrivalTimestamp" => once(&mut arrival, scanner.or_null(Scanner::seconds_in_ms)?),
             "Data" => once(&mut data, scanner.string()?),
             "PartitionKey" => once(&mut key, scanner.or_null(Scanner::string)?),
             _ => scanner.skip(DEPTH_MAX),
         })?;
         let key = key.flatten().unwrap_or_default();
         let (data, sequence) = (data?, sequence?);
-        builder
-            .push_base64(
-                &key,
-                data.as_bytes(),
-                &sequence,
-                arrival.flatten().unwrap_or(0),
-            )
-            .ok()
+        builder.push_base64(&key, data.as_bytes(), &sequence, arrival.flatten().unwrap_or(0)).ok()
     }
 
     fn children(&mut self) -> Option<Vec<ChildShard>> {
@@ -118,11 +109,7 @@ impl<'a> Scanner<'a> {
             "HashKeyRange" => once(&mut range, scanner.hash_range()?),
             _ => scanner.skip(DEPTH_MAX),
         })?;
-        Some(ChildShard {
-            id: id?,
-            parents: parents?,
-            hash_range: Some(range?),
-        })
+        Some(ChildShard { id: id?, parents: parents?, hash_range: Some(range?) })
     }
 
     fn hash_range(&mut self) -> Option<(u128, u128)> {
@@ -137,10 +124,7 @@ impl<'a> Scanner<'a> {
 
     fn spaces(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
-        self.at += rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-            .count();
+        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
     }
 
     /// The next byte that is not space; it stays.
@@ -155,9 +139,7 @@ impl<'a> Scanner<'a> {
 
     fn literal(&mut self, word: &str) -> Option<()> {
         self.spaces();
-        self.text.as_bytes()[self.at..]
-            .starts_with(word.as_bytes())
-            .then(|| self.at += word.len())
+        self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 
     fn or_null<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
@@ -262,9 +244,7 @@ impl<'a> Scanner<'a> {
         if !(0xD800..0xE000).contains(&high) {
             return char::from_u32(u32::from(high));
         }
-        self.text[self.at..]
-            .starts_with("\\u")
-            .then(|| self.at += 2)?;
+        self.text[self.at..].starts_with("\\u").then(|| self.at += 2)?;
         let low = self.utf16_unit()?;
         char::decode_utf16([high, low]).next()?.ok()
     }
@@ -283,35 +263,24 @@ impl<'a> Scanner<'a> {
         self.spaces();
         let text: &'a str = self.text;
         let rest = &text[self.at..];
-        let length = rest
-            .bytes()
-            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
-            .count();
+        let length =
+            rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
         self.at += length;
         Some(&rest[..length]).filter(|number| !number.is_empty())
     }
 
     fn integer(&mut self) -> Option<u64> {
         let number = self.number()?;
-        let plain = number.bytes().all(|byte| byte.is_ascii_digit())
-            && (number == "0" || !number.starts_with('0'));
+        let plain = number.bytes().all(|byte| byte.is_ascii_digit()) && (number == "0" || !number.starts_with('0'));
         // The SDK's type is signed; what does not fit there does not here.
-        plain
-            .then(|| number.parse::<i64>().ok())?
-            .and_then(|ms| u64::try_from(ms).ok())
+        plain.then(|| number.parse::<i64>().ok())?.and_then(|ms| u64::try_from(ms).ok())
     }
 
     /// Seconds, as `1795395060.708` or `1.795395060708E9`, in ms, without the detour over floating point.
     fn seconds_in_ms(&mut self) -> Option<i64> {
         let number = self.number()?;
         let (mantissa, exponent) = match number.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (
-                mantissa,
-                exponent
-                    .parse::<i32>()
-                    .ok()
-                    .filter(|e| (0..=15).contains(e))?,
-            ),
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| (0..=15).contains(e))?),
             None => (number, 0),
         };
         let (whole, fraction) = match mantissa.split_once('.') {
@@ -329,11 +298,8 @@ impl<'a> Scanner<'a> {
         }
         // The value is 0.DIGITS × 10^point s; in ms the point moves three places on. What is behind it is rounded.
         let wanted = whole.len() + usize::try_from(exponent).ok()? + 3;
-        let mut digits = whole
-            .bytes()
-            .chain(fraction.bytes())
-            .chain(std::iter::repeat(b'0'))
-            .map(|byte| i64::from(byte - b'0'));
+        let mut digits =
+            whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).map(|byte| i64::from(byte - b'0'));
         let mut ms = 0_i64;
         for digit in digits.by_ref().take(wanted) {
             ms = ms.checked_mul(10)?.checked_add(digit)?;
@@ -359,12 +325,9 @@ impl<'a> Scanner<'a> {
     fn any_number(&mut self) -> Option<()> {
         let number = self.number()?;
         let digits = number.strip_prefix('-').unwrap_or(number);
-        let leading_zero =
-            digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
+        let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
         let bare_point = digits.starts_with('.')
-            || digits
-                .split_once('.')
-                .is_some_and(|(_, after)| !after.starts_with(|c: char| c.is_ascii_digit()));
+            || digits.split_once('.').is_some_and(|(_, after)| !after.starts_with(|c: char| c.is_ascii_digit()));
         (!leading_zero && !bare_point && number.parse::<f64>().is_ok()).then_some(())
     }
 }

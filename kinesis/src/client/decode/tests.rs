@@ -9,29 +9,13 @@ use weir_runtime::facade::{self, ExecutorSettings};
 use weir_runtime::mailbox::{Receiver, Sender, mailbox};
 
 /// Everything a body says, for comparison.
-type Said = (
-    Vec<(String, Vec<u8>, String, i64)>,
-    Option<String>,
-    Option<u64>,
-    Vec<ChildShard>,
-);
+type Said = (Vec<(String, Vec<u8>, String, i64)>, Option<String>, Option<u64>, Vec<ChildShard>);
 
 fn said(decoded: Decoded) -> Said {
     let batch = &decoded.batch;
-    let records = (0..batch.len()).map(|i| {
-        (
-            batch.partition_key(i).into(),
-            batch.data(i).into(),
-            batch.sequence(i).into(),
-            batch.arrival_ms(i),
-        )
-    });
-    (
-        records.collect(),
-        decoded.next_iterator,
-        decoded.behind_ms,
-        decoded.children,
-    )
+    let records = (0..batch.len())
+        .map(|i| (batch.partition_key(i).into(), batch.data(i).into(), batch.sequence(i).into(), batch.arrival_ms(i)));
+    (records.collect(), decoded.next_iterator, decoded.behind_ms, decoded.children)
 }
 
 /// The SDK as it is, on an executor of its own: a body goes in, what it reads comes out.
@@ -49,10 +33,7 @@ impl Stock {
         let server = Scripted::start(move |peer| {
             while peer.request().is_some() {
                 let body = served.try_recv().expect("a body for each request");
-                peer.write(format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
-                    body.len()
-                ));
+                peer.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()));
                 peer.write(body);
             }
         });
@@ -63,41 +44,24 @@ impl Stock {
             secret_access_key: Some("b".into()),
             ..ServiceSettings::default()
         };
-        let executor = facade::start_executor(
-            ExecutorSettings {
-                name: "stock".into(),
-                core: None,
-            },
-            move || async move {
+        let executor =
+            facade::start_executor(ExecutorSettings { name: "stock".into(), core: None }, move || async move {
                 let client = Client::connect(&settings).await.expect("all is set");
                 while let Some(body) = asked.recv().await {
                     serve.try_send(body).expect("one at a time");
-                    let output = client
-                        .0
-                        .data
-                        .get_records()
-                        .shard_iterator("it")
-                        .send()
-                        .await;
+                    let output = client.0.data.get_records().shard_iterator("it").send().await;
                     let reading = output.ok().and_then(from_output).map(said);
                     answer.send(reading).await.expect("the test waits");
                 }
-            },
-        )
-        .expect("an executor starts");
+            })
+            .expect("an executor starts");
         let executor = std::thread::spawn(move || executor.join().expect("no panic"));
-        Stock {
-            bodies: Some(bodies),
-            readings,
-            executor: Some(executor),
-        }
+        Stock { bodies: Some(bodies), readings, executor: Some(executor) }
     }
 
     fn read(&self, body: impl Into<Vec<u8>>) -> Option<Said> {
         let bodies = self.bodies.as_ref().expect("open until dropped");
-        bodies
-            .send_blocking(body.into())
-            .expect("the executor lives");
+        bodies.send_blocking(body.into()).expect("the executor lives");
         self.readings.recv_blocking().expect("the executor lives")
     }
 }
@@ -141,11 +105,7 @@ fn recorded_bodies_are_read_fast_and_as_the_sdk_reads_them() {
 #[test]
 fn what_the_scanner_does_not_expect_is_left_to_the_sdk() {
     let page = |records: &str| format!(r#"{{"Records":[{records}],"MillisBehindLatest":0}}"#);
-    let record = |rest: &str| {
-        page(&format!(
-            r#"{{"SequenceNumber":"1","PartitionKey":"k"{rest}}}"#
-        ))
-    };
+    let record = |rest: &str| page(&format!(r#"{{"SequenceNumber":"1","PartitionKey":"k"{rest}}}"#));
     let left = [
         String::new(),
         "{}".into(),
@@ -172,11 +132,7 @@ fn what_the_scanner_does_not_expect_is_left_to_the_sdk() {
         record(",\"Data\":\"AA==\",\"X\":\"a\u{1}b\""),
         record(r#","Data":"AA==","X":"\ud800""#),
         record(r#","Data":"AA==","X":"\x""#),
-        record(&format!(
-            r#","Data":"AA==","X":{}{}"#,
-            "[".repeat(1_000),
-            "]".repeat(1_000)
-        )),
+        record(&format!(r#","Data":"AA==","X":{}{}"#, "[".repeat(1_000), "]".repeat(1_000))),
         r#"{"Records":[],"MillisBehindLatest":-1}"#.into(),
         r#"{"Records":[],"MillisBehindLatest":1.5}"#.into(),
         r#"{"Records":[],"MillisBehindLatest":99999999999999999999}"#.into(),
@@ -205,31 +161,11 @@ struct Body {
 }
 
 fn bodies() -> impl Strategy<Value = Body> {
-    let record = (
-        any::<String>(),
-        prop::collection::vec(any::<u8>(), 0..40),
-        any::<u128>(),
-        0_i64..4_000_000_000_000,
-    );
-    let child = (
-        any::<String>(),
-        prop::collection::vec(any::<String>(), 0..3),
-    );
+    let record = (any::<String>(), prop::collection::vec(any::<u8>(), 0..40), any::<u128>(), 0_i64..4_000_000_000_000);
+    let child = (any::<String>(), prop::collection::vec(any::<String>(), 0..3));
     let next = prop::option::of(any::<String>());
-    (
-        prop::collection::vec(record, 0..8),
-        next,
-        any::<Option<u32>>(),
-        prop::collection::vec(child, 0..3),
-        any::<u64>(),
-    )
-        .prop_map(|(records, next, behind, children, style)| Body {
-            records,
-            next,
-            behind,
-            children,
-            style,
-        })
+    (prop::collection::vec(record, 0..8), next, any::<Option<u32>>(), prop::collection::vec(child, 0..3), any::<u64>())
+        .prop_map(|(records, next, behind, children, style)| Body { records, next, behind, children, style })
 }
 
 /// Writes JSON in a style of its own: order of members, white space, escapes, members nobody knows.
@@ -237,9 +173,7 @@ struct Writer(fastrand::Rng);
 
 impl Writer {
     fn space(&mut self) -> &'static str {
-        self.0
-            .choice(["", "", "", " ", "\n", "\t \r\n"])
-            .expect("there are some")
+        self.0.choice(["", "", "", " ", "\n", "\t \r\n"]).expect("there are some")
     }
 
     fn string(&mut self, text: &str) -> String {
@@ -250,9 +184,7 @@ impl Writer {
                 '/' if self.0.bool() => out.push_str("\\/"),
                 '\n' if self.0.bool() => out.push_str("\\n"),
                 c if u32::from(c) < 0x20 || self.0.u8(..8) == 0 => {
-                    c.encode_utf16(&mut [0; 2])
-                        .iter()
-                        .for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+                    c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
                 }
                 c => out.push(c),
             }
@@ -263,24 +195,14 @@ impl Writer {
 
     fn array(&mut self, elements: Vec<String>) -> String {
         let space = self.space();
-        format!(
-            "[{space}{}{space}]",
-            elements.join(&format!("{space},{space}"))
-        )
+        format!("[{space}{}{space}]", elements.join(&format!("{space},{space}")))
     }
 
     fn object(&mut self, mut members: Vec<(&str, String)>) -> String {
         if self.0.bool() {
             let unknown = self
                 .0
-                .choice([
-                    "1",
-                    "-0.5e-3",
-                    "\"x\\\"y\"",
-                    "[[],{\"a\":null}]",
-                    "true",
-                    "{}",
-                ])
+                .choice(["1", "-0.5e-3", "\"x\\\"y\"", "[[],{\"a\":null}]", "true", "{}"])
                 .expect("there are some");
             members.push(("Unknown", unknown.to_owned()));
         }
@@ -288,24 +210,13 @@ impl Writer {
         let members: Vec<String> = members
             .into_iter()
             .map(|(name, value)| {
-                format!(
-                    "{}\"{name}\"{}:{}{value}{}",
-                    self.space(),
-                    self.space(),
-                    self.space(),
-                    self.space()
-                )
+                format!("{}\"{name}\"{}:{}{value}{}", self.space(), self.space(), self.space(), self.space())
             })
             .collect();
         format!("{{{}}}", members.join(","))
     }
 
-    fn optional(
-        &mut self,
-        members: &mut Vec<(&'static str, String)>,
-        name: &'static str,
-        value: Option<String>,
-    ) {
+    fn optional(&mut self, members: &mut Vec<(&'static str, String)>, name: &'static str, value: Option<String>) {
         match value {
             Some(value) => members.push((name, value)),
             None if self.0.bool() => members.push((name, "null".into())),
@@ -316,11 +227,7 @@ impl Writer {
     fn seconds(&mut self, ms: i64) -> String {
         match self.0.u8(..3) {
             0 if ms % 1_000 == 0 => (ms / 1_000).to_string(),
-            1 if ms >= 1_000_000_000_000 => format!(
-                "{}.{:012}E9",
-                ms / 1_000_000_000_000,
-                ms % 1_000_000_000_000
-            ),
+            1 if ms >= 1_000_000_000_000 => format!("{}.{:012}E9", ms / 1_000_000_000_000, ms % 1_000_000_000_000),
             _ => format!("{}.{:03}", ms / 1_000, ms % 1_000),
         }
     }
@@ -330,14 +237,7 @@ impl Writer {
         for (key, data, sequence, ms) in &body.records {
             let mut members = vec![("SequenceNumber", format!("\"{sequence}\""))];
             let data = base64_simd::STANDARD.encode_to_string(data);
-            members.push((
-                "Data",
-                if self.0.bool() {
-                    self.string(&data)
-                } else {
-                    format!("\"{data}\"")
-                },
-            ));
+            members.push(("Data", if self.0.bool() { self.string(&data) } else { format!("\"{data}\"") }));
             let ms = Some(self.seconds(*ms)).filter(|_| self.0.u8(..10) > 0);
             self.optional(&mut members, "ApproximateArrivalTimestamp", ms);
             let key = Some(self.string(key)).filter(|_| self.0.u8(..10) > 0);
@@ -347,25 +247,16 @@ impl Writer {
         let mut children = Vec::new();
         for (id, parents) in &body.children {
             let parents = parents.iter().map(|parent| self.string(parent)).collect();
-            let range = self.object(vec![
-                ("StartingHashKey", "\"0\"".into()),
-                ("EndingHashKey", format!("\"{}\"", u128::MAX)),
-            ]);
-            let members = vec![
-                ("ShardId", self.string(id)),
-                ("ParentShards", self.array(parents)),
-                ("HashKeyRange", range),
-            ];
+            let range =
+                self.object(vec![("StartingHashKey", "\"0\"".into()), ("EndingHashKey", format!("\"{}\"", u128::MAX))]);
+            let members =
+                vec![("ShardId", self.string(id)), ("ParentShards", self.array(parents)), ("HashKeyRange", range)];
             children.push(self.object(members));
         }
         let mut members = vec![("Records", self.array(records))];
         let next = body.next.as_ref().map(|next| self.string(next));
         self.optional(&mut members, "NextShardIterator", next);
-        self.optional(
-            &mut members,
-            "MillisBehindLatest",
-            body.behind.map(|ms| ms.to_string()),
-        );
+        self.optional(&mut members, "MillisBehindLatest", body.behind.map(|ms| ms.to_string()));
         let children = Some(self.array(children)).filter(|_| !body.children.is_empty());
         self.optional(&mut members, "ChildShards", children);
         self.object(members)

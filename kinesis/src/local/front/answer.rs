@@ -18,16 +18,11 @@ struct Error<'a> {
 
 /// The body of a refusal.
 pub fn error(exception: &str, message: Option<&str>) -> Bytes {
-    json(&Error {
-        __type: exception,
-        message,
-    })
+    json(&Error { __type: exception, message })
 }
 
 pub fn json(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value)
-        .expect("plain structs with text keys always serialize")
-        .into()
+    serde_json::to_vec(value).expect("plain structs with text keys always serialize").into()
 }
 
 #[derive(Serialize)]
@@ -214,14 +209,10 @@ impl From<model::StreamSummary> for Common {
             stream_name: model.name,
             stream_arn: model.arn,
             stream_status: model.status.name(),
-            stream_mode_details: StreamModeDetails {
-                stream_mode: model.mode.name(),
-            },
+            stream_mode_details: StreamModeDetails { stream_mode: model.mode.name() },
             retention_period_hours: model.retention_hours,
             stream_creation_timestamp: seconds(model.created_ms),
-            enhanced_monitoring: [EnhancedMetrics {
-                shard_level_metrics: [],
-            }],
+            enhanced_monitoring: [EnhancedMetrics { shard_level_metrics: [] }],
             encryption_type: "NONE",
         }
     }
@@ -244,21 +235,14 @@ impl From<&model::ShardDescription> for Shard {
 
 impl From<HashKeyRange> for Range {
     fn from(model: HashKeyRange) -> Range {
-        Range {
-            starting_hash_key: model.first.to_string(),
-            ending_hash_key: model.last.to_string(),
-        }
+        Range { starting_hash_key: model.first.to_string(), ending_hash_key: model.last.to_string() }
     }
 }
 
 impl From<model::ListStreamsAnswer> for ListStreams {
     fn from(model: model::ListStreamsAnswer) -> ListStreams {
         ListStreams {
-            stream_names: model
-                .streams
-                .iter()
-                .map(|stream| stream.name.clone())
-                .collect(),
+            stream_names: model.streams.iter().map(|stream| stream.name.clone()).collect(),
             has_more_streams: model.has_more_streams,
             next_token: model.next_token,
             stream_summaries: model
@@ -268,9 +252,7 @@ impl From<model::ListStreamsAnswer> for ListStreams {
                     stream_name: stream.name,
                     stream_arn: stream.arn,
                     stream_status: stream.status.name(),
-                    stream_mode_details: StreamModeDetails {
-                        stream_mode: stream.mode.name(),
-                    },
+                    stream_mode_details: StreamModeDetails { stream_mode: stream.mode.name() },
                     stream_creation_timestamp: seconds(stream.created_ms),
                 })
                 .collect(),
@@ -280,19 +262,13 @@ impl From<model::ListStreamsAnswer> for ListStreams {
 
 impl From<model::ListShardsAnswer> for ListShards {
     fn from(model: model::ListShardsAnswer) -> ListShards {
-        ListShards {
-            shards: model.shards.iter().map(Shard::from).collect(),
-            next_token: model.next_token,
-        }
+        ListShards { shards: model.shards.iter().map(Shard::from).collect(), next_token: model.next_token }
     }
 }
 
 impl From<model::Placed> for PutRecord {
     fn from(model: model::Placed) -> PutRecord {
-        PutRecord {
-            shard_id: model.shard.to_string(),
-            sequence_number: model.sequence.to_string(),
-        }
+        PutRecord { shard_id: model.shard.to_string(), sequence_number: model.sequence.to_string() }
     }
 }
 
@@ -303,16 +279,10 @@ impl From<PutAnswer> for PutRecords {
             .into_iter()
             .map(|record| match record {
                 Ok(placed) => PutRecordsEntry::Placed(placed.into()),
-                Err(failure) => PutRecordsEntry::Failed {
-                    error_code: failure.code,
-                    error_message: failure.message,
-                },
+                Err(failure) => PutRecordsEntry::Failed { error_code: failure.code, error_message: failure.message },
             })
             .collect();
-        PutRecords {
-            failed_record_count,
-            records,
-        }
+        PutRecords { failed_record_count, records }
     }
 }
 
@@ -324,11 +294,7 @@ pub fn get_records(model: GetRecordsAnswer<'_>) -> Bytes {
     let mut body = Vec::with_capacity(512 + model.records.clone().map(room).sum::<usize>());
     body.extend_from_slice(b"{\"Records\":[");
     for (i, record) in model.records.enumerate() {
-        body.extend_from_slice(if i == 0 {
-            b"{\"SequenceNumber\":\""
-        } else {
-            b",{\"SequenceNumber\":\""
-        });
+        body.extend_from_slice(if i == 0 { b"{\"SequenceNumber\":\"" } else { b",{\"SequenceNumber\":\"" });
         body.extend_from_slice(&record.sequence.digits());
         body.extend_from_slice(b"\",\"ApproximateArrivalTimestamp\":");
         push_seconds(&mut body, record.arrival_ms);
@@ -344,11 +310,7 @@ pub fn get_records(model: GetRecordsAnswer<'_>) -> Bytes {
     body.extend_from_slice(model.millis_behind_latest.to_string().as_bytes());
     if !model.child_shards.is_empty() {
         body.extend_from_slice(b",\"ChildShards\":");
-        let children: Vec<_> = model
-            .child_shards
-            .into_iter()
-            .map(ChildShard::from)
-            .collect();
+        let children: Vec<_> = model.child_shards.into_iter().map(ChildShard::from).collect();
         push_json(&mut body, &children);
     }
     body.push(b'}');
@@ -373,10 +335,7 @@ fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 pub fn push_seconds(body: &mut Vec<u8>, time_ms: i64) {
     use std::io::Write as _;
     let sign = if time_ms < 0 { "-" } else { "" };
-    let (whole, millis) = (
-        time_ms.unsigned_abs() / 1_000,
-        time_ms.unsigned_abs() % 1_000,
-    );
+    let (whole, millis) = (time_ms.unsigned_abs() / 1_000, time_ms.unsigned_abs() % 1_000);
     write!(body, "{sign}{whole}.{millis:03}").expect("memory takes all");
 }
 

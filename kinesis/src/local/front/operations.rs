@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::request::{self, Text, plain};
 use super::{Refusal, answer};
 use crate::local::model::{
-    CreateStreamRequest, ErrorCode, IteratorPosition, ListShardsRequest, ListStreamsRequest, Model,
-    ModelError, PutEntry, ShardFilter, ShardId, StreamMode, Violations,
+    CreateStreamRequest, ErrorCode, IteratorPosition, ListShardsRequest, ListStreamsRequest, Model, ModelError,
+    PutEntry, ShardFilter, ShardId, StreamMode, Violations,
 };
 
 pub type Operation = fn(&mut Model, i64, &[u8]) -> Result<Bytes, Refusal>;
@@ -32,19 +32,12 @@ pub fn find(name: &str) -> Option<Operation> {
 fn create_stream(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::CreateStream<'_> = parse(body)?;
     let [stream] = required([("streamName", plain(&request.stream_name))])?;
-    let mode = request
-        .stream_mode_details
-        .as_ref()
-        .and_then(|details| plain(&details.stream_mode));
+    let mode = request.stream_mode_details.as_ref().and_then(|details| plain(&details.stream_mode));
     let mode = match mode {
         None | Some("PROVISIONED") => StreamMode::Provisioned,
         Some("ON_DEMAND") => StreamMode::OnDemand,
         Some(other) => {
-            return Err(not_in_set(
-                "streamModeDetails.streamMode",
-                other,
-                &["PROVISIONED", "ON_DEMAND"],
-            ));
+            return Err(not_in_set("streamModeDetails.streamMode", other, &["PROVISIONED", "ON_DEMAND"]));
         }
     };
     let request = CreateStreamRequest {
@@ -68,12 +61,7 @@ fn delete_stream(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, R
 fn describe_stream(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::DescribeStream<'_> = parse(body)?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
-    let described = model.describe_stream(
-        now_ms,
-        stream,
-        plain(&request.exclusive_start_shard_id),
-        request.limit,
-    )?;
+    let described = model.describe_stream(now_ms, stream, plain(&request.exclusive_start_shard_id), request.limit)?;
     Ok(answer::json(&answer::DescribeStream::from(described)))
 }
 
@@ -101,57 +89,34 @@ fn list_shards(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Ref
     let request: request::ListShards<'_> = parse(body)?;
     let (name, arn) = (plain(&request.stream_name), plain(&request.stream_arn));
     if name.is_none() && arn.is_some() && request.next_token.is_some() {
-        return Err(invalid(
-            "NextToken and StreamARN cannot be provided together.".to_owned(),
-        ));
+        return Err(invalid("NextToken and StreamARN cannot be provided together.".to_owned()));
     }
     let listed = model.list_shards(
         now_ms,
         ListShardsRequest {
-            stream: if name.or(arn).is_some() {
-                Some(model.stream_name(name, arn)?)
-            } else {
-                None
-            },
+            stream: if name.or(arn).is_some() { Some(model.stream_name(name, arn)?) } else { None },
             next_token: plain(&request.next_token),
             exclusive_start: plain(&request.exclusive_start_shard_id),
             max_results: request.max_results,
-            filter: request
-                .shard_filter
-                .as_ref()
-                .map(shard_filter)
-                .transpose()?,
+            filter: request.shard_filter.as_ref().map(shard_filter).transpose()?,
         },
     )?;
     Ok(answer::json(&answer::ListShards::from(listed)))
 }
 
 fn shard_filter(filter: &request::ShardFilter<'_>) -> Result<ShardFilter, Refusal> {
-    const KINDS: [&str; 6] = [
-        "AFTER_SHARD_ID",
-        "AT_TRIM_HORIZON",
-        "FROM_TRIM_HORIZON",
-        "AT_LATEST",
-        "AT_TIMESTAMP",
-        "FROM_TIMESTAMP",
-    ];
+    const KINDS: [&str; 6] =
+        ["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"];
     let [kind] = required([("shardFilter.type", plain(&filter.kind))])?;
     let time_ms = || {
         let time = filter.timestamp.map(request::Seconds::as_millis);
-        time.ok_or_else(|| {
-            invalid(format!(
-                "Timestamp must be given with a ShardFilter of type {kind}."
-            ))
-        })
+        time.ok_or_else(|| invalid(format!("Timestamp must be given with a ShardFilter of type {kind}.")))
     };
     Ok(match kind {
         "AFTER_SHARD_ID" => {
             let id = plain(&filter.shard_id).and_then(ShardId::parse);
             ShardFilter::AfterShardId(id.ok_or_else(|| {
-                invalid(
-                    "A valid ShardId must be given with a ShardFilter of type AFTER_SHARD_ID."
-                        .to_owned(),
-                )
+                invalid("A valid ShardId must be given with a ShardFilter of type AFTER_SHARD_ID.".to_owned())
             })?)
         }
         "AT_TRIM_HORIZON" => ShardFilter::AtTrimHorizon,
@@ -165,10 +130,8 @@ fn shard_filter(filter: &request::ShardFilter<'_>) -> Result<ShardFilter, Refusa
 
 fn get_shard_iterator(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::GetShardIterator<'_> = parse(body)?;
-    let [shard, kind] = required([
-        ("shardId", plain(&request.shard_id)),
-        ("shardIteratorType", plain(&request.shard_iterator_type)),
-    ])?;
+    let [shard, kind] =
+        required([("shardId", plain(&request.shard_id)), ("shardIteratorType", plain(&request.shard_iterator_type))])?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
     let position = iterator_position(kind, &request)?;
     let shard_iterator = model.get_shard_iterator(now_ms, stream, shard, position)?;
@@ -179,13 +142,7 @@ fn iterator_position<'a>(
     kind: &str,
     request: &'a request::GetShardIterator<'_>,
 ) -> Result<IteratorPosition<'a>, Refusal> {
-    const KINDS: [&str; 5] = [
-        "AFTER_SEQUENCE_NUMBER",
-        "LATEST",
-        "AT_TIMESTAMP",
-        "AT_SEQUENCE_NUMBER",
-        "TRIM_HORIZON",
-    ];
+    const KINDS: [&str; 5] = ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
     let sequence = plain(&request.starting_sequence_number);
     let mismatch = |which: &str| {
         invalid(format!(
@@ -216,36 +173,23 @@ fn iterator_position<'a>(
 fn get_records(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::GetRecords<'_> = parse(body)?;
     let [iterator] = required([("shardIterator", plain(&request.shard_iterator))])?;
-    Ok(answer::get_records(model.get_records(
-        now_ms,
-        iterator,
-        request.limit,
-    )?))
+    Ok(answer::get_records(model.get_records(now_ms, iterator, request.limit)?))
 }
 
 fn put_record(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Refusal> {
     let request: request::PutRecord<'_> = parse(body)?;
     let entry = &request.entry;
-    let [key, data] = required([
-        ("partitionKey", plain(&entry.partition_key)),
-        ("data", plain(&entry.data)),
-    ])?;
+    let [key, data] = required([("partitionKey", plain(&entry.partition_key)), ("data", plain(&entry.data))])?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
     let entry = PutEntry {
         partition_key: key,
         explicit_hash_key: plain(&entry.explicit_hash_key),
-        data: base64_simd::STANDARD
-            .decode_to_vec(data)
-            .map_err(|_| not_base64())?
-            .into(),
+        data: base64_simd::STANDARD.decode_to_vec(data).map_err(|_| not_base64())?.into(),
     };
     let ordering = plain(&request.sequence_number_for_ordering);
     match model.put_record(now_ms, stream, entry, ordering)? {
         Ok(placed) => Ok(answer::json(&answer::PutRecord::from(placed))),
-        Err(failure) => Err(Refusal::Json {
-            exception: failure.code,
-            message: Some(failure.message),
-        }),
+        Err(failure) => Err(Refusal::Json { exception: failure.code, message: Some(failure.message) }),
     }
 }
 
@@ -273,19 +217,13 @@ fn put_records(model: &mut Model, now_ms: i64, body: &[u8]) -> Result<Bytes, Ref
     let mut data = Vec::with_capacity(encoded_bytes / 4 * 3);
     let mut ends = Vec::with_capacity(records.len());
     for encoded in records.iter().filter_map(|entry| entry.data.as_ref()) {
-        base64_simd::STANDARD
-            .decode_append(encoded.as_str(), &mut data)
-            .map_err(|_| not_base64())?;
+        base64_simd::STANDARD.decode_append(encoded.as_str(), &mut data).map_err(|_| not_base64())?;
         ends.push(data.len());
     }
     let mut data = Bytes::from(data);
     let mut start = 0;
     let entries = records.iter().zip(ends).map(|(entry, end)| PutEntry {
-        partition_key: entry
-            .partition_key
-            .as_ref()
-            .map(Text::as_str)
-            .unwrap_or_default(),
+        partition_key: entry.partition_key.as_ref().map(Text::as_str).unwrap_or_default(),
         explicit_hash_key: plain(&entry.explicit_hash_key),
         data: data.split_to(end - std::mem::replace(&mut start, end)),
     });
@@ -299,9 +237,7 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
 }
 
 /// All of them, or a refusal that names those which are absent.
-fn required<'a, const N: usize>(
-    members: [(&str, Option<&'a str>); N],
-) -> Result<[&'a str; N], Refusal> {
+fn required<'a, const N: usize>(members: [(&str, Option<&'a str>); N]) -> Result<[&'a str; N], Refusal> {
     let mut missing = Violations::new();
     for (at, _) in members.iter().filter(|(_, value)| value.is_none()) {
         missing.missing(at);
@@ -322,8 +258,5 @@ fn invalid(message: String) -> Refusal {
 
 fn not_base64() -> Refusal {
     let message = "Data can not be converted to a Blob: it is not Base64 with padding".to_owned();
-    Refusal::Json {
-        exception: "SerializationException",
-        message: Some(message),
-    }
+    Refusal::Json { exception: "SerializationException", message: Some(message) }
 }

@@ -26,10 +26,7 @@ pub fn plain<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
 pub struct Seconds(f64);
 
 impl Seconds {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "saturates, and no stream lives that long"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and no stream lives that long")]
     pub fn as_millis(self) -> i64 {
         (self.0 * 1_000.0).round() as i64
     }

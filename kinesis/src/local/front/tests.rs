@@ -15,25 +15,15 @@ struct Endpoint {
 }
 
 fn endpoint() -> Endpoint {
-    let settings = ModelSettings {
-        create_delay_ms: 0,
-        ..ModelSettings::default()
-    };
-    Endpoint {
-        front: Front::new(1),
-        model: Model::new(settings),
-        now_ms: T0,
-    }
+    let settings = ModelSettings { create_delay_ms: 0, ..ModelSettings::default() };
+    Endpoint { front: Front::new(1), model: Model::new(settings), now_ms: T0 }
 }
 
 fn request(target: &str, body: &str) -> Request<Bytes> {
     Request::post("/")
         .header("content-type", JSON)
         .header("x-amz-target", target)
-        .header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c",
-        )
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c")
         .body(Bytes::copy_from_slice(body.as_bytes()))
         .unwrap()
 }
@@ -42,19 +32,12 @@ impl Endpoint {
     fn send(&mut self, request: Request<Bytes>) -> (StatusCode, Value) {
         let response = self.front.answer(&mut self.model, self.now_ms, request);
         let body = response.body();
-        let value = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(body).unwrap()
-        };
+        let value = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap() };
         (response.status(), value)
     }
 
     fn call(&mut self, operation: &str, body: &Value) -> (StatusCode, Value) {
-        self.send(request(
-            &format!("Kinesis_20131202.{operation}"),
-            &body.to_string(),
-        ))
+        self.send(request(&format!("Kinesis_20131202.{operation}"), &body.to_string()))
     }
 
     #[track_caller]
@@ -82,14 +65,8 @@ impl Endpoint {
 #[test]
 fn void_operation_answers_an_empty_body() {
     let mut endpoint = endpoint();
-    assert_eq!(
-        endpoint.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 1})),
-        Value::Null
-    );
-    assert_eq!(
-        endpoint.ok("DeleteStream", &json!({"StreamName": "s"})),
-        Value::Null
-    );
+    assert_eq!(endpoint.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 1})), Value::Null);
+    assert_eq!(endpoint.ok("DeleteStream", &json!({"StreamName": "s"})), Value::Null);
 }
 
 #[test]
@@ -104,11 +81,7 @@ fn answer_carries_date_of_whole_seconds_and_a_request_id() {
     assert_eq!(first["date"], "Mon, 23 Nov 2026 00:51:00 GMT");
     assert_eq!(first["content-type"], JSON);
     let id = first["x-amzn-requestid"].to_str().unwrap();
-    assert_eq!(
-        id.split('-').map(str::len).collect::<Vec<_>>(),
-        [8, 4, 4, 4, 12],
-        "{id}"
-    );
+    assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
     assert_eq!(&id[14..15], "4", "{id}");
     assert_ne!(first["x-amzn-requestid"], second["x-amzn-requestid"]);
 }
@@ -117,10 +90,7 @@ fn answer_carries_date_of_whole_seconds_and_a_request_id() {
 fn record_comes_back_as_it_was_put_with_decimal_seconds() {
     let mut endpoint = endpoint().with_stream();
     let key = "ключ \"с\\кавычками\"\n";
-    let put = endpoint.ok(
-        "PutRecord",
-        &json!({"StreamName": "s", "PartitionKey": key, "Data": "AAEC/w=="}),
-    );
+    let put = endpoint.ok("PutRecord", &json!({"StreamName": "s", "PartitionKey": key, "Data": "AAEC/w=="}));
     assert_eq!(put["ShardId"], "shardId-000000000000");
     let asked = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
     let iterator = endpoint.ok("GetShardIterator", &asked)["ShardIterator"].clone();
@@ -146,55 +116,30 @@ fn arrival_keeps_the_zeros_of_its_milliseconds() {
         answer::push_seconds(&mut body, time_ms);
         body.push(b' ');
     }
-    assert_eq!(
-        String::from_utf8(body).unwrap(),
-        "1795395060.007 1795395060.000 -1.500 "
-    );
+    assert_eq!(String::from_utf8(body).unwrap(), "1795395060.007 1795395060.000 -1.500 ");
 }
 
 #[test]
 fn records_of_one_call_keep_their_order_and_their_data() {
     let mut endpoint = endpoint().with_stream();
     let data = ["", "AA==", "AAE=", "AAEC"];
-    let records: Vec<_> = data
-        .iter()
-        .map(|data| json!({"PartitionKey": "k", "Data": data}))
-        .collect();
-    let put = endpoint.ok(
-        "PutRecords",
-        &json!({"StreamName": "s", "Records": records}),
-    );
+    let records: Vec<_> = data.iter().map(|data| json!({"PartitionKey": "k", "Data": data})).collect();
+    let put = endpoint.ok("PutRecords", &json!({"StreamName": "s", "Records": records}));
     assert_eq!(put["FailedRecordCount"], 0);
-    let numbers: Vec<_> = put["Records"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["SequenceNumber"].clone())
-        .collect();
+    let numbers: Vec<_> = put["Records"].as_array().unwrap().iter().map(|r| r["SequenceNumber"].clone()).collect();
     let asked = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"});
     let iterator = endpoint.ok("GetShardIterator", &asked)["ShardIterator"].clone();
     let page = endpoint.ok("GetRecords", &json!({"ShardIterator": iterator}));
     let read: Vec<_> = page["Records"].as_array().unwrap().iter().collect();
-    assert_eq!(
-        read.iter()
-            .map(|r| r["Data"].as_str().unwrap())
-            .collect::<Vec<_>>(),
-        data
-    );
-    assert_eq!(
-        read.iter()
-            .map(|r| r["SequenceNumber"].clone())
-            .collect::<Vec<_>>(),
-        numbers
-    );
+    assert_eq!(read.iter().map(|r| r["Data"].as_str().unwrap()).collect::<Vec<_>>(), data);
+    assert_eq!(read.iter().map(|r| r["SequenceNumber"].clone()).collect::<Vec<_>>(), numbers);
 }
 
 #[test]
 fn stream_is_described_with_the_members_that_clients_require() {
     let mut endpoint = endpoint().with_stream();
     let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
-    let described =
-        endpoint.ok("DescribeStream", &json!({"StreamARN": arn}))["StreamDescription"].clone();
+    let described = endpoint.ok("DescribeStream", &json!({"StreamARN": arn}))["StreamDescription"].clone();
     let first = described["Shards"][0]["SequenceNumberRange"]["StartingSequenceNumber"].clone();
     assert_eq!(first.as_str().unwrap().len(), 56);
     assert_eq!(
@@ -232,19 +177,9 @@ fn stream_is_described_with_the_members_that_clients_require() {
 #[test]
 fn unknown_operation_and_service_are_refused() {
     let mut endpoint = endpoint();
-    for target in [
-        "Kinesis_20131202.Nonsense",
-        "DynamoDB_20120810.ListTables",
-        "ListStreams",
-    ] {
+    for target in ["Kinesis_20131202.Nonsense", "DynamoDB_20120810.ListTables", "ListStreams"] {
         let (status, answer) = endpoint.send(request(target, "{}"));
-        assert_eq!(
-            (status, answer),
-            (
-                StatusCode::BAD_REQUEST,
-                json!({"__type": "UnknownOperationException"})
-            )
-        );
+        assert_eq!((status, answer), (StatusCode::BAD_REQUEST, json!({"__type": "UnknownOperationException"})));
     }
 }
 
@@ -253,24 +188,13 @@ fn body_that_is_no_json_object_is_refused() {
     let mut endpoint = endpoint();
     for body in ["", "{", "[]", "null", "\"s\"", "{\"StreamName\": }", "["] {
         let (status, answer) = endpoint.send(request("Kinesis_20131202.DeleteStream", body));
-        assert_eq!(
-            (status, answer),
-            (
-                StatusCode::BAD_REQUEST,
-                json!({"__type": "SerializationException"})
-            ),
-            "{body}"
-        );
+        assert_eq!((status, answer), (StatusCode::BAD_REQUEST, json!({"__type": "SerializationException"})), "{body}");
     }
-    let (exception, message) =
-        endpoint.refused("CreateStream", &json!({"StreamName": 3, "ShardCount": 1}));
+    let (exception, message) = endpoint.refused("CreateStream", &json!({"StreamName": 3, "ShardCount": 1}));
     assert_eq!(exception, "SerializationException");
     assert!(message.contains("integer `3`"), "{message}");
     let record = json!({"StreamName": "s", "PartitionKey": "k", "Data": "no base64"});
-    assert_eq!(
-        endpoint.refused("PutRecord", &record).0,
-        "SerializationException"
-    );
+    assert_eq!(endpoint.refused("PutRecord", &record).0, "SerializationException");
 }
 
 #[test]
@@ -292,27 +216,15 @@ fn request_of_another_protocol_is_refused_in_xml() {
     let mut endpoint = endpoint();
     let mut answer = |request| {
         let response = endpoint.front.answer(&mut endpoint.model, T0, request);
-        (
-            response.status(),
-            String::from_utf8(response.body().to_vec()).unwrap(),
-        )
+        (response.status(), String::from_utf8(response.body().to_vec()).unwrap())
     };
     let get = Request::get("/").body(Bytes::new()).unwrap();
     let (status, body) = answer(get);
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(body.starts_with("<AccessDeniedException>"), "{body}");
     let mut cbor = request("Kinesis_20131202.ListStreams", "{}");
-    cbor.headers_mut().insert(
-        "content-type",
-        HeaderValue::from_static("application/x-amz-cbor-1.1"),
-    );
-    assert_eq!(
-        answer(cbor),
-        (
-            StatusCode::NOT_FOUND,
-            "<UnknownOperationException/>\n".to_owned()
-        )
-    );
+    cbor.headers_mut().insert("content-type", HeaderValue::from_static("application/x-amz-cbor-1.1"));
+    assert_eq!(answer(cbor), (StatusCode::NOT_FOUND, "<UnknownOperationException/>\n".to_owned()));
 }
 
 #[test]
@@ -330,20 +242,9 @@ fn absent_members_are_named() {
     let records = json!({"StreamName": "s", "Records": [{"PartitionKey": "k", "Data": ""}, {"PartitionKey": "k"}]});
     let (exception, message) = endpoint.refused("PutRecords", &records);
     assert_eq!(exception, "ValidationException");
-    assert!(
-        message.contains("Value null at 'records.2.member.data'"),
-        "{message}"
-    );
-    assert_eq!(
-        endpoint
-            .refused("PutRecords", &json!({"StreamName": "s"}))
-            .0,
-        "ValidationException"
-    );
-    assert_eq!(
-        endpoint.refused("DescribeStream", &json!({})).0,
-        "InvalidArgumentException"
-    );
+    assert!(message.contains("Value null at 'records.2.member.data'"), "{message}");
+    assert_eq!(endpoint.refused("PutRecords", &json!({"StreamName": "s"})).0, "ValidationException");
+    assert_eq!(endpoint.refused("DescribeStream", &json!({})).0, "InvalidArgumentException");
 }
 
 #[test]
@@ -351,9 +252,7 @@ fn iterator_kind_must_go_with_its_arguments() {
     let mut endpoint = endpoint().with_stream();
     let mut ask = |kind: &str, more: Value| {
         let mut body = json!({"StreamName": "s", "ShardId": "shardId-000000000000", "ShardIteratorType": kind});
-        body.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         endpoint.refused("GetShardIterator", &body)
     };
     let either = "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
@@ -361,9 +260,7 @@ fn iterator_kind_must_go_with_its_arguments() {
     let invalid = |message: String| ("InvalidArgumentException".to_owned(), message);
     assert_eq!(
         ask("AT_SEQUENCE_NUMBER", json!({})),
-        invalid(format!(
-            "{either}AT_SEQUENCE_NUMBER and no StartingSequenceNumber."
-        ))
+        invalid(format!("{either}AT_SEQUENCE_NUMBER and no StartingSequenceNumber."))
     );
     assert_eq!(
         ask("LATEST", json!({"StartingSequenceNumber": "5"})),
@@ -374,56 +271,29 @@ fn iterator_kind_must_go_with_its_arguments() {
     assert!(message.contains("has no timestamp parameter"), "{message}");
     let (exception, message) = ask("AT_TIMESTAMP", json!({"Timestamp": 1_795_395_060.709}));
     assert_eq!(exception, "InvalidArgumentException");
-    assert!(
-        message.ends_with("currentTimestampInMillis: 1795395060708"),
-        "{message}"
-    );
+    assert!(message.ends_with("currentTimestampInMillis: 1795395060708"), "{message}");
     let (exception, message) = ask("NEWEST", json!({}));
     assert_eq!(exception, "ValidationException");
-    assert!(
-        message.contains("Value 'NEWEST' at 'shardIteratorType' failed"),
-        "{message}"
-    );
+    assert!(message.contains("Value 'NEWEST' at 'shardIteratorType' failed"), "{message}");
 }
 
 #[test]
 fn shard_filter_is_understood() {
     let mut endpoint = endpoint();
     endpoint.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 3}));
-    let mut ask = |filter: Value| {
-        endpoint
-            .call(
-                "ListShards",
-                &json!({"StreamName": "s", "ShardFilter": filter}),
-            )
-            .1
-    };
+    let mut ask = |filter: Value| endpoint.call("ListShards", &json!({"StreamName": "s", "ShardFilter": filter})).1;
     let after = ask(json!({"Type": "AFTER_SHARD_ID", "ShardId": "shardId-000000000001"}));
     assert_eq!(after["Shards"].as_array().unwrap().len(), 1);
     assert_eq!(after["Shards"][0]["ShardId"], "shardId-000000000002");
     for kind in ["AT_LATEST", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON"] {
-        assert_eq!(
-            ask(json!({"Type": kind}))["Shards"]
-                .as_array()
-                .unwrap()
-                .len(),
-            3,
-            "{kind}"
-        );
+        assert_eq!(ask(json!({"Type": kind}))["Shards"].as_array().unwrap().len(), 3, "{kind}");
     }
     for kind in ["AT_TIMESTAMP", "FROM_TIMESTAMP"] {
         let now = json!({"Type": kind, "Timestamp": 1_795_395_060.708});
         assert_eq!(ask(now)["Shards"].as_array().unwrap().len(), 3, "{kind}");
-        assert_eq!(
-            ask(json!({"Type": kind}))["__type"],
-            "InvalidArgumentException",
-            "{kind}"
-        );
+        assert_eq!(ask(json!({"Type": kind}))["__type"], "InvalidArgumentException", "{kind}");
     }
-    assert_eq!(
-        ask(json!({"Type": "SOME"}))["__type"],
-        "ValidationException"
-    );
+    assert_eq!(ask(json!({"Type": "SOME"}))["__type"], "ValidationException");
 }
 
 #[test]

@@ -48,10 +48,7 @@ pub struct ModelError {
 impl ModelError {
     /// An exception with its sentence.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> ModelError {
-        ModelError {
-            code,
-            message: message.into(),
-        }
+        ModelError { code, message: message.into() }
     }
 
     /// The status of the HTTP answer: all of these are the caller's to mend.

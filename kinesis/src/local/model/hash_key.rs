@@ -31,17 +31,9 @@ pub fn hash_key_of(partition_key: &str) -> u128 {
 pub fn even_range(index: u32, count: u32) -> HashKeyRange {
     assert!(index < count, "range {index} of {count}");
     // A single range spans 2^128 keys, which no u128 holds; it needs no width.
-    let width = if count == 1 {
-        0
-    } else {
-        floor_of_all_keys_by(u128::from(count))
-    };
+    let width = if count == 1 { 0 } else { floor_of_all_keys_by(u128::from(count)) };
     let first = width * u128::from(index);
-    let last = if index == count - 1 {
-        u128::MAX
-    } else {
-        first + (width - 1)
-    };
+    let last = if index == count - 1 { u128::MAX } else { first + (width - 1) };
     HashKeyRange { first, last }
 }
 
@@ -64,10 +56,7 @@ mod tests {
             ("a", 16_955_237_001_963_240_173_058_271_559_858_726_497),
             ("0", 276_215_275_525_073_243_129_443_018_166_533_317_850),
             ("9", 92_737_277_766_069_325_975_379_119_957_797_678_374),
-            (
-                "partition-1",
-                198_019_941_650_871_988_756_153_596_255_032_211_816,
-            ),
+            ("partition-1", 198_019_941_650_871_988_756_153_596_255_032_211_816),
             ("ключ", 259_726_384_039_714_788_407_059_515_981_389_908_711),
         ] {
             assert_eq!(hash_key_of(key), hash_key, "{key}");
@@ -76,10 +65,7 @@ mod tests {
 
     #[test]
     fn three_shards_are_cut_where_the_service_cuts_them() {
-        let ranges: Vec<_> = (0..3)
-            .map(|i| even_range(i, 3))
-            .map(|r| (r.first, r.last))
-            .collect();
+        let ranges: Vec<_> = (0..3).map(|i| even_range(i, 3)).map(|r| (r.first, r.last)).collect();
         assert_eq!(
             ranges,
             [
@@ -88,10 +74,7 @@ mod tests {
                     113_427_455_640_312_821_154_458_202_477_256_070_485,
                     226_854_911_280_625_642_308_916_404_954_512_140_969
                 ),
-                (
-                    226_854_911_280_625_642_308_916_404_954_512_140_970,
-                    u128::MAX
-                ),
+                (226_854_911_280_625_642_308_916_404_954_512_140_970, u128::MAX),
             ]
         );
     }
@@ -99,20 +82,8 @@ mod tests {
     #[test]
     fn two_shards_are_halves() {
         let half = 170_141_183_460_469_231_731_687_303_715_884_105_728;
-        assert_eq!(
-            even_range(0, 2),
-            HashKeyRange {
-                first: 0,
-                last: half - 1
-            }
-        );
-        assert_eq!(
-            even_range(1, 2),
-            HashKeyRange {
-                first: half,
-                last: u128::MAX
-            }
-        );
+        assert_eq!(even_range(0, 2), HashKeyRange { first: 0, last: half - 1 });
+        assert_eq!(even_range(1, 2), HashKeyRange { first: half, last: u128::MAX });
     }
 
     proptest! {

@@ -102,10 +102,7 @@ pub struct ListShardsRequest<'a> {
 impl<'a> ListShardsRequest<'a> {
     /// All shards of a stream.
     pub fn of(stream: &'a str) -> ListShardsRequest<'a> {
-        ListShardsRequest {
-            stream: Some(stream),
-            ..ListShardsRequest::default()
-        }
+        ListShardsRequest { stream: Some(stream), ..ListShardsRequest::default() }
     }
 }
 
@@ -123,11 +120,7 @@ impl Model {
     ///
     /// # Errors
     /// `ValidationException`, `ResourceNotFoundException`.
-    pub fn describe_stream_summary(
-        &mut self,
-        now_ms: i64,
-        stream: &str,
-    ) -> Result<StreamSummary, ModelError> {
+    pub fn describe_stream_summary(&mut self, now_ms: i64, stream: &str) -> Result<StreamSummary, ModelError> {
         let now_ms = self.advance(now_ms);
         Ok(self.stream_mut(stream)?.0.summary(now_ms))
     }
@@ -149,21 +142,11 @@ impl Model {
         violations.finish()?;
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
-        let after = exclusive_start
-            .map(|shard| cx.shard_id(shard, stream))
-            .transpose()?;
+        let after = exclusive_start.map(|shard| cx.shard_id(shard, stream)).transpose()?;
         let all = found.visible_shards(now_ms).iter();
-        let (shards, has_more_shards) = page(
-            all.filter(|shard| Some(shard.id) > after),
-            limit,
-            DESCRIBE_PAGE,
-        );
+        let (shards, has_more_shards) = page(all.filter(|shard| Some(shard.id) > after), limit, DESCRIBE_PAGE);
         let shards = shards.into_iter().map(Shard::describe).collect();
-        Ok(StreamDescription {
-            summary: found.summary(now_ms),
-            shards,
-            has_more_shards,
-        })
+        Ok(StreamDescription { summary: found.summary(now_ms), shards, has_more_shards })
     }
 
     /// ListStreams: at most 100 an answer, by name.
@@ -177,31 +160,22 @@ impl Model {
     ) -> Result<ListStreamsAnswer, ModelError> {
         let mut violations = Violations::new();
         violations.range("limit", request.limit, 1, LISTING_LIMIT_MAX);
-        request
-            .exclusive_start
-            .inspect(|stream| violations.name("exclusiveStartStreamName", stream));
+        request.exclusive_start.inspect(|stream| violations.name("exclusiveStartStreamName", stream));
         violations.finish()?;
         let now_ms = self.advance(now_ms);
         // The token is the last name given, behind a check that it is one of ours.
         let by_token = match request.next_token {
             None => None,
             Some(token) => {
-                let token = ListToken::open(self.settings.seed, token)
-                    .ok_or_else(|| invalid("Invalid NextToken."))?;
+                let token = ListToken::open(self.settings.seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
                 not_expired(&token, now_ms)?;
                 Some(token.stream)
             }
         };
         let after = by_token.as_deref().or(request.exclusive_start);
-        let all = self
-            .streams
-            .values()
-            .filter(|stream| after.is_none_or(|after| &*stream.name > after));
+        let all = self.streams.values().filter(|stream| after.is_none_or(|after| &*stream.name > after));
         let (streams, has_more_streams) = page(all, request.limit, DESCRIBE_PAGE);
-        let streams: Vec<_> = streams
-            .into_iter()
-            .map(|stream| stream.summary(now_ms))
-            .collect();
+        let streams: Vec<_> = streams.into_iter().map(|stream| stream.summary(now_ms)).collect();
         let next_token = streams.last().filter(|_| has_more_streams).map(|last| {
             let token = ListToken {
                 issued_ms: now_ms,
@@ -212,11 +186,7 @@ impl Model {
             };
             token.seal(self.settings.seed)
         });
-        Ok(ListStreamsAnswer {
-            streams,
-            has_more_streams,
-            next_token,
-        })
+        Ok(ListStreamsAnswer { streams, has_more_streams, next_token })
     }
 
     /// ListShards: at most 1,000 an answer.
@@ -224,66 +194,42 @@ impl Model {
     /// # Errors
     /// `ValidationException`; `InvalidArgumentException` for a token that is not ours or comes with a stream's name;
     /// `ExpiredNextTokenException`; `ResourceInUseException` while CREATING or DELETING; `ResourceNotFoundException`.
-    pub fn list_shards(
-        &mut self,
-        now_ms: i64,
-        request: ListShardsRequest<'_>,
-    ) -> Result<ListShardsAnswer, ModelError> {
+    pub fn list_shards(&mut self, now_ms: i64, request: ListShardsRequest<'_>) -> Result<ListShardsAnswer, ModelError> {
         let mut violations = Violations::new();
         violations.range("maxResults", request.max_results, 1, LISTING_LIMIT_MAX);
-        request
-            .exclusive_start
-            .inspect(|shard| violations.name("exclusiveStartShardId", shard));
+        request.exclusive_start.inspect(|shard| violations.name("exclusiveStartShardId", shard));
         violations.finish()?;
         let now_ms = self.advance(now_ms);
         let seed = self.settings.seed;
         let token = match (request.stream, request.next_token) {
             (Some(_), Some(_)) => {
-                return Err(invalid(
-                    "NextToken and StreamName cannot be provided together.",
-                ));
+                return Err(invalid("NextToken and StreamName cannot be provided together."));
             }
             (None, None) => {
-                return Err(invalid(
-                    "Either NextToken or StreamName should be provided.",
-                ));
+                return Err(invalid("Either NextToken or StreamName should be provided."));
             }
             (Some(_), None) => None,
             (None, Some(_)) if request.exclusive_start.is_some() => {
-                return Err(invalid(
-                    "NextToken and ExclusiveStartShardId cannot be provided together.",
-                ));
+                return Err(invalid("NextToken and ExclusiveStartShardId cannot be provided together."));
             }
             (None, Some(_)) if request.filter.is_some() => {
-                return Err(invalid(
-                    "NextToken and ShardFilter cannot be provided together.",
-                ));
+                return Err(invalid("NextToken and ShardFilter cannot be provided together."));
             }
             (None, Some(token)) => {
-                let token =
-                    ListToken::open(seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
+                let token = ListToken::open(seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
                 not_expired(&token, now_ms)?;
                 Some(token)
             }
         };
-        let name = token
-            .as_ref()
-            .map_or(request.stream, |token| Some(&token.stream))
-            .unwrap_or_default();
+        let name = token.as_ref().map_or(request.stream, |token| Some(&token.stream)).unwrap_or_default();
         let (found, cx) = self.stream_mut(name)?;
         found.listable(now_ms, cx)?;
         let (after, filter) = match &token {
             Some(token) if token.generation != found.generation => return Err(cx.no_stream(name)),
             Some(token) => (Some(token.after), ShardFilter::from_text(&token.filter)),
             None => {
-                let after = request
-                    .exclusive_start
-                    .map(|shard| cx.shard_id(shard, name))
-                    .transpose()?;
-                (
-                    after,
-                    request.filter.unwrap_or(ShardFilter::FromTrimHorizon),
-                )
+                let after = request.exclusive_start.map(|shard| cx.shard_id(shard, name)).transpose()?;
+                (after, request.filter.unwrap_or(ShardFilter::FromTrimHorizon))
             }
         };
         let horizon_ms = found.horizon_ms(now_ms).max(found.created_ms);
@@ -300,10 +246,7 @@ impl Model {
             };
             token.seal(seed)
         });
-        Ok(ListShardsAnswer {
-            shards: shards.into_iter().map(Shard::describe).collect(),
-            next_token,
-        })
+        Ok(ListShardsAnswer { shards: shards.into_iter().map(Shard::describe).collect(), next_token })
     }
 }
 
@@ -317,30 +260,20 @@ impl Stream {
             mode: self.mode,
             retention_hours: self.retention_hours,
             created_ms: self.created_ms,
-            open_shards: if status == StreamStatus::Creating {
-                0
-            } else {
-                self.open_shard_count()
-            },
+            open_shards: if status == StreamStatus::Creating { 0 } else { self.open_shard_count() },
             record_kib_max: self.record_bytes_max / 1_024,
             tags: self.tags.clone(),
         }
     }
 
     fn listable(&self, now_ms: i64, cx: super::Context<'_>) -> Result<(), ModelError> {
-        if self.is_usable(now_ms) {
-            Ok(())
-        } else {
-            self.active(now_ms, cx)
-        }
+        if self.is_usable(now_ms) { Ok(()) } else { self.active(now_ms, cx) }
     }
 }
 
 impl ShardFilter {
     fn takes(self, shard: &Shard, horizon_ms: i64) -> bool {
-        let open_at = |at_ms: i64| {
-            shard.created_ms <= at_ms && shard.closed.is_none_or(|closed| at_ms < closed.at_ms)
-        };
+        let open_at = |at_ms: i64| shard.created_ms <= at_ms && shard.closed.is_none_or(|closed| at_ms < closed.at_ms);
         let open_from = |at_ms: i64| shard.closed.is_none_or(|closed| at_ms < closed.at_ms);
         match self {
             ShardFilter::AfterShardId(id) => shard.id > id,
@@ -382,18 +315,12 @@ fn not_expired(token: &ListToken, now_ms: i64) -> Result<(), ModelError> {
     if now_ms - token.issued_ms <= TOKEN_LIFE_MS {
         return Ok(());
     }
-    Err(ModelError::new(
-        ErrorCode::ExpiredNextToken,
-        "The pagination token passed to the operation is expired.",
-    ))
+    Err(ModelError::new(ErrorCode::ExpiredNextToken, "The pagination token passed to the operation is expired."))
 }
 
 /// The first of `all`, as many as asked for and allowed, and whether there are more.
 fn page<T>(mut all: impl Iterator<Item = T>, wanted: Option<i64>, most: usize) -> (Vec<T>, bool) {
-    let wanted = wanted
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(most)
-        .min(most);
+    let wanted = wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or(most).min(most);
     let taken = all.by_ref().take(wanted).collect();
     (taken, all.next().is_some())
 }

@@ -24,8 +24,8 @@ use std::collections::BTreeMap;
 pub use error::{ErrorCode, ModelError};
 pub use hash_key::{HashKeyRange, even_range, hash_key_of};
 pub use list::{
-    ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter,
-    StreamDescription, StreamSummary,
+    ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter, StreamDescription,
+    StreamSummary,
 };
 pub use put::{Placed, PutAnswer, PutEntry, PutFailure};
 pub use read::{ChildShard, GetRecordsAnswer, IteratorPosition, RecordView, Records};
@@ -95,11 +95,7 @@ pub struct CreateStreamRequest<'a> {
 impl<'a> CreateStreamRequest<'a> {
     /// A stream of so many shards.
     pub fn provisioned(stream: &'a str, shard_count: u32) -> CreateStreamRequest<'a> {
-        CreateStreamRequest {
-            stream,
-            shard_count: Some(i64::from(shard_count)),
-            ..CreateStreamRequest::default()
-        }
+        CreateStreamRequest { stream, shard_count: Some(i64::from(shard_count)), ..CreateStreamRequest::default() }
     }
 }
 
@@ -118,13 +114,7 @@ impl Model {
     /// An account without streams.
     pub fn new(settings: ModelSettings) -> Model {
         let rng = fastrand::Rng::with_seed(settings.seed);
-        Model {
-            settings,
-            rng,
-            now_ms: i64::MIN,
-            generations: 0,
-            streams: BTreeMap::new(),
-        }
+        Model { settings, rng, now_ms: i64::MIN, generations: 0, streams: BTreeMap::new() }
     }
 
     /// What the model was made with.
@@ -137,63 +127,38 @@ impl Model {
     /// # Errors
     /// `ValidationException`; `InvalidArgumentException` without a shard count; `ResourceInUseException` if the name is
     /// taken; `LimitExceededException` beyond the shard limit or five streams in creation.
-    pub fn create_stream(
-        &mut self,
-        now_ms: i64,
-        request: CreateStreamRequest<'_>,
-    ) -> Result<(), ModelError> {
+    pub fn create_stream(&mut self, now_ms: i64, request: CreateStreamRequest<'_>) -> Result<(), ModelError> {
         let now_ms = self.advance(now_ms);
         let mut violations = Violations::new();
         violations.range("shardCount", request.shard_count, 1, i64::MAX);
-        violations.range(
-            "maxRecordSizeInKiB",
-            request.record_kib_max,
-            RECORD_KIB,
-            RECORD_KIB_MAX,
-        );
+        violations.range("maxRecordSizeInKiB", request.record_kib_max, RECORD_KIB, RECORD_KIB_MAX);
         violations.name("streamName", request.stream);
         violations.finish()?;
 
-        let Model {
-            settings, streams, ..
-        } = self;
+        let Model { settings, streams, .. } = self;
         if streams.contains_key(request.stream) {
-            let message = format!(
-                "Stream {} under account {} already exists.",
-                request.stream, settings.account
-            );
+            let message = format!("Stream {} under account {} already exists.", request.stream, settings.account);
             return Err(ModelError::new(ErrorCode::ResourceInUse, message));
         }
         let shard_count = match (request.mode, request.shard_count) {
             (StreamMode::Provisioned, Some(count)) => count,
             (StreamMode::OnDemand, None) => i64::from(ON_DEMAND_SHARDS),
             (StreamMode::Provisioned, None) => {
-                return Err(invalid(
-                    "ShardCount must be given for a stream in PROVISIONED mode.",
-                ));
+                return Err(invalid("ShardCount must be given for a stream in PROVISIONED mode."));
             }
             (StreamMode::OnDemand, Some(_)) => {
-                return Err(invalid(
-                    "ShardCount must not be given for a stream in ON_DEMAND mode.",
-                ));
+                return Err(invalid("ShardCount must not be given for a stream in ON_DEMAND mode."));
             }
         };
-        if streams
-            .values()
-            .filter(|s| s.status(now_ms) == StreamStatus::Creating)
-            .count()
-            >= CREATING_MAX
-        {
-            let message = format!(
-                "No more than {CREATING_MAX} streams may be in the CREATING state at once."
-            );
+        if streams.values().filter(|s| s.status(now_ms) == StreamStatus::Creating).count() >= CREATING_MAX {
+            let message = format!("No more than {CREATING_MAX} streams may be in the CREATING state at once.");
             return Err(ModelError::new(ErrorCode::LimitExceeded, message));
         }
         let present: usize = streams.values().map(Stream::open_shard_count).sum();
         let limit = settings.shard_limit;
-        let allowed = u32::try_from(shard_count).ok().filter(|count| {
-            present.saturating_add(usize::try_from(*count).unwrap_or(usize::MAX)) <= limit as usize
-        });
+        let allowed = u32::try_from(shard_count)
+            .ok()
+            .filter(|count| present.saturating_add(usize::try_from(*count).unwrap_or(usize::MAX)) <= limit as usize);
         let Some(shard_count) = allowed else {
             let message = format!(
                 "This request would exceed the shard limit for the account {} in {}. Current shard count for the \
@@ -210,10 +175,7 @@ impl Model {
         let record_kib = request.record_kib_max.unwrap_or(RECORD_KIB);
         let stream = Stream::new(NewStream {
             name: request.stream,
-            arn: format!(
-                "arn:aws:kinesis:{}:{}:stream/{}",
-                settings.region, settings.account, request.stream
-            ),
+            arn: format!("arn:aws:kinesis:{}:{}:stream/{}", settings.region, settings.account, request.stream),
             generation: self.generations,
             mode: request.mode,
             now_ms,
@@ -229,10 +191,7 @@ impl Model {
     /// Ends a stream's CREATING before its time: for whoever runs the endpoint and need not wait.
     pub fn activate(&mut self, stream: &str) {
         let now_ms = self.now_ms;
-        self.streams
-            .get_mut(stream)
-            .into_iter()
-            .for_each(|stream| stream.active_from_ms = now_ms);
+        self.streams.get_mut(stream).into_iter().for_each(|stream| stream.active_from_ms = now_ms);
     }
 
     /// DeleteStream: gone once `delete_delay_ms` have passed.
@@ -257,11 +216,7 @@ impl Model {
     /// # Errors
     /// `ValidationException` for a malformed ARN; `InvalidArgumentException` if neither is given or they differ;
     /// `ResourceNotFoundException` for an ARN of another account.
-    pub fn stream_name<'a>(
-        &self,
-        name: Option<&'a str>,
-        arn: Option<&'a str>,
-    ) -> Result<&'a str, ModelError> {
+    pub fn stream_name<'a>(&self, name: Option<&'a str>, arn: Option<&'a str>) -> Result<&'a str, ModelError> {
         let Some(arn) = arn else {
             return name.ok_or_else(|| invalid("Either StreamName or StreamARN must be given."));
         };
@@ -274,40 +229,29 @@ impl Model {
             return Err(Context { account }.no_stream(by_arn));
         }
         match name {
-            Some(name) if name != by_arn => Err(invalid(format!(
-                "StreamName {name} and StreamARN {arn} do not name the same stream."
-            ))),
+            Some(name) if name != by_arn => {
+                Err(invalid(format!("StreamName {name} and StreamARN {arn} do not name the same stream.")))
+            }
             _ => Ok(by_arn),
         }
     }
 
     /// Records a stream has ever taken, 0 if there is no such stream. O(1).
     pub fn record_count(&self, stream: &str) -> u64 {
-        self.streams
-            .get(stream)
-            .map_or(0, |stream| stream.records_taken)
+        self.streams.get(stream).map_or(0, |stream| stream.records_taken)
     }
 
     /// Everything a stream still holds, shard by shard, each in order. For oracles: no state or limit is looked at.
     pub fn all_records(&self, stream: &str) -> impl Iterator<Item = (ShardId, RecordView<'_>)> {
-        let shards = self
-            .streams
-            .get(stream)
-            .map_or(&[][..], |stream| &stream.shards);
-        shards
-            .iter()
-            .flat_map(|shard| Records::whole(shard).map(|record| (shard.id, record)))
+        let shards = self.streams.get(stream).map_or(&[][..], |stream| &stream.shards);
+        shards.iter().flat_map(|shard| Records::whole(shard).map(|record| (shard.id, record)))
     }
 
     /// Takes note of the time and forgets streams whose deletion is over by then.
     fn advance(&mut self, now_ms: i64) -> i64 {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
-        self.streams.retain(|_, stream| {
-            stream
-                .gone_at_ms
-                .is_none_or(|gone_at_ms| now_ms < gone_at_ms)
-        });
+        self.streams.retain(|_, stream| stream.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));
         now_ms
     }
 
@@ -315,9 +259,7 @@ impl Model {
         let mut violations = Violations::new();
         violations.name("streamName", name);
         violations.finish()?;
-        let cx = Context {
-            account: &self.settings.account,
-        };
+        let cx = Context { account: &self.settings.account };
         match self.streams.get_mut(name) {
             Some(stream) => Ok((stream, cx)),
             None => Err(cx.no_stream(name)),
@@ -344,11 +286,7 @@ impl Stream {
 
     /// Refuses reads and writes on a stream that is not there yet or no longer, as if there were none.
     fn usable(&self, now_ms: i64, cx: Context<'_>) -> Result<(), ModelError> {
-        if self.is_usable(now_ms) {
-            Ok(())
-        } else {
-            Err(cx.no_stream(&self.name))
-        }
+        if self.is_usable(now_ms) { Ok(()) } else { Err(cx.no_stream(&self.name)) }
     }
 }
 
@@ -365,19 +303,13 @@ impl Context<'_> {
     }
 
     fn no_shard(self, shard: ShardId, stream: &str) -> ModelError {
-        let message = format!(
-            "Shard {shard} in stream {stream} under account {} does not exist",
-            self.account
-        );
+        let message = format!("Shard {shard} in stream {stream} under account {} does not exist", self.account);
         ModelError::new(ErrorCode::ResourceNotFound, message)
     }
 
     fn shard_id(self, text: &str, stream: &str) -> Result<ShardId, ModelError> {
         ShardId::parse(text).ok_or_else(|| {
-            let message = format!(
-                "Could not find shard {text} in stream {stream} under account {}.",
-                self.account
-            );
+            let message = format!("Could not find shard {text} in stream {stream} under account {}.", self.account);
             ModelError::new(ErrorCode::ResourceNotFound, message)
         })
     }

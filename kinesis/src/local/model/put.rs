@@ -64,9 +64,7 @@ impl Model {
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
         let mut violations = Violations::new();
-        check_entry(&mut violations, &entry, found.record_bytes_max, |name| {
-            lower_first(name)
-        });
+        check_entry(&mut violations, &entry, found.record_bytes_max, |name| lower_first(name));
         if let Some(ordering) = ordering {
             violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
         }
@@ -76,10 +74,7 @@ impl Model {
             check_ordering(ordering, now_ms, found, cx)?;
         }
         let hash_key = checked_hash_key(&entry, found.record_bytes_max)?;
-        Ok(Ok(self
-            .take(now_ms, stream, [(hash_key, entry)])
-            .next()
-            .expect("one for one")))
+        Ok(Ok(self.take(now_ms, stream, [(hash_key, entry)]).next().expect("one for one")))
     }
 
     /// PutRecords: all records are taken, or the call is refused. The answer has one entry for each, in order.
@@ -95,13 +90,7 @@ impl Model {
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
         let mut violations = Violations::new();
-        violations.members(
-            "records",
-            &format!("[{} records]", entries.len()),
-            entries.len(),
-            1,
-            RECORDS_MAX,
-        );
+        violations.members("records", &format!("[{} records]", entries.len()), entries.len(), 1, RECORDS_MAX);
         for (i, entry) in entries.iter().enumerate() {
             check_entry(&mut violations, entry, found.record_bytes_max, |name| {
                 format!("records.{}.member.{}", i + 1, lower_first(name))
@@ -109,10 +98,7 @@ impl Model {
         }
         violations.finish()?;
         found.usable(now_ms, cx)?;
-        let bytes: usize = entries
-            .iter()
-            .map(|entry| entry.partition_key.len() + entry.data.len())
-            .sum();
+        let bytes: usize = entries.iter().map(|entry| entry.partition_key.len() + entry.data.len()).sum();
         if bytes > REQUEST_BYTES_MAX {
             return Err(invalid("Records size exceeds 10 MB limit"));
         }
@@ -146,19 +132,14 @@ impl Model {
                 partition_key: entry.partition_key.into(),
                 data: entry.data,
             });
-            Placed {
-                shard: id,
-                sequence: shard.sequence(index, now_ms),
-            }
+            Placed { shard: id, sequence: shard.sequence(index, now_ms) }
         })
     }
 }
 
 fn lower_first(name: &str) -> String {
     let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_ascii_lowercase().to_string() + chars.as_str()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
 }
 
 fn check_entry(
@@ -195,12 +176,7 @@ fn checked_hash_key(entry: &PutEntry<'_>, record_bytes_max: usize) -> Result<u12
     Ok(Stream::hash_key(entry.partition_key, explicit.transpose()?))
 }
 
-fn check_ordering(
-    ordering: &str,
-    now_ms: i64,
-    stream: &Stream,
-    cx: Context<'_>,
-) -> Result<(), ModelError> {
+fn check_ordering(ordering: &str, now_ms: i64, stream: &Stream, cx: Context<'_>) -> Result<(), ModelError> {
     let now_s = u64::try_from(now_ms.div_euclid(1_000)).unwrap_or(0);
     let ours = ordering
         .parse::<SequenceNumber>()

@@ -77,10 +77,7 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     pub(super) fn whole(shard: &'a Shard) -> Records<'a> {
-        Records {
-            shard,
-            rest: shard.records.iter(),
-        }
+        Records { shard, rest: shard.records.iter() }
     }
 }
 
@@ -118,9 +115,7 @@ impl Model {
     ) -> Result<String, ModelError> {
         let mut violations = Violations::new();
         violations.name("shardId", shard);
-        if let IteratorPosition::AtSequence(number) | IteratorPosition::AfterSequence(number) =
-            position
-        {
+        if let IteratorPosition::AtSequence(number) | IteratorPosition::AfterSequence(number) = position {
             violations.decimal(|| "startingSequenceNumber".to_owned(), number, 129);
         }
         violations.finish()?;
@@ -128,20 +123,14 @@ impl Model {
         let seed = self.settings.seed;
         let (found, cx) = self.stream_mut(stream)?;
         let id = cx.shard_id(shard, stream)?;
-        let shard = found
-            .shard(id)
-            .filter(|_| found.is_usable(now_ms))
-            .ok_or_else(|| cx.no_shard(id, stream))?;
+        let shard = found.shard(id).filter(|_| found.is_usable(now_ms)).ok_or_else(|| cx.no_shard(id, stream))?;
         let (index, since_ms) = match position {
             IteratorPosition::TrimHorizon => (0, i64::MIN),
             IteratorPosition::Latest => (found.last_index + 1, i64::MIN),
-            IteratorPosition::AtSequence(number) => {
-                (index_in(shard, number, stream, cx)?, i64::MIN)
+            IteratorPosition::AtSequence(number) => (index_in(shard, number, stream, cx)?, i64::MIN),
+            IteratorPosition::AfterSequence(number) => {
+                (index_in(shard, number, stream, cx)?.saturating_add(1), i64::MIN)
             }
-            IteratorPosition::AfterSequence(number) => (
-                index_in(shard, number, stream, cx)?.saturating_add(1),
-                i64::MIN,
-            ),
             IteratorPosition::AtTimestamp(at_ms) if at_ms > now_ms => {
                 return Err(invalid(format!(
                     "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
@@ -178,13 +167,9 @@ impl Model {
         violations.characters("shardIterator", iterator, 1, ITERATOR_CHARS_MAX);
         violations.finish()?;
         let seed = self.settings.seed;
-        let token =
-            IteratorToken::open(seed, iterator).ok_or_else(|| invalid("Invalid ShardIterator."))?;
+        let token = IteratorToken::open(seed, iterator).ok_or_else(|| invalid("Invalid ShardIterator."))?;
         if now_ms - token.issued_ms > TOKEN_LIFE_MS {
-            return Err(ModelError::new(
-                ErrorCode::ExpiredIterator,
-                expiry(token.issued_ms, now_ms),
-            ));
+            return Err(ModelError::new(ErrorCode::ExpiredIterator, expiry(token.issued_ms, now_ms)));
         }
         let one_in = self.settings.empty_page_one_in;
         let may_be_empty = one_in > 0 && self.rng.u32(0..one_in) == 0;
@@ -199,35 +184,18 @@ impl Model {
         let found = &*found;
         let shard = found.shard(token.shard).expect("found above");
         let start = shard.position(token.index, token.since_ms);
-        let limit =
-            usize::try_from(limit.unwrap_or(GET_RECORDS_LIMIT_MAX)).expect("within 1..=10_000");
-        let end = if may_be_empty {
-            start
-        } else {
-            start + page_length(shard, start, limit)
-        };
+        let limit = usize::try_from(limit.unwrap_or(GET_RECORDS_LIMIT_MAX)).expect("within 1..=10_000");
+        let end = if may_be_empty { start } else { start + page_length(shard, start, limit) };
         let rest = shard.records.range(start..end);
 
         let ahead = shard.records.get(end);
         let next = match ahead {
-            Some(record) => Some(IteratorToken {
-                issued_ms: now_ms,
-                index: record.index,
-                since_ms: i64::MIN,
-                ..token
-            }),
+            Some(record) => Some(IteratorToken { issued_ms: now_ms, index: record.index, since_ms: i64::MIN, ..token }),
             None if shard.closed.is_some() => None,
             // Behind everything there is: the timestamp, if there was one, still holds for what comes.
             None => {
-                let index = shard
-                    .records
-                    .back()
-                    .map_or(token.index, |last| token.index.max(last.index + 1));
-                Some(IteratorToken {
-                    issued_ms: now_ms,
-                    index,
-                    ..token
-                })
+                let index = shard.records.back().map_or(token.index, |last| token.index.max(last.index + 1));
+                Some(IteratorToken { issued_ms: now_ms, index, ..token })
             }
         };
         let millis_behind_latest = ahead.map_or(0, |ahead| {
@@ -240,11 +208,7 @@ impl Model {
                 .shards
                 .iter()
                 .filter(|child| child.parents.contains(&shard.id))
-                .map(|child| ChildShard {
-                    id: child.id,
-                    parents: child.parents.clone(),
-                    range: child.range,
-                })
+                .map(|child| ChildShard { id: child.id, parents: child.parents.clone(), range: child.range })
                 .collect(),
         };
         Ok(GetRecordsAnswer {
@@ -282,8 +246,7 @@ fn index_in(shard: &Shard, number: &str, stream: &str, cx: Context<'_>) -> Resul
         ))
     };
     let parsed = number.parse::<SequenceNumber>().ok();
-    let Some((sequence, encoded)) = parsed.and_then(|sequence| Some((sequence, sequence.shard()?)))
-    else {
+    let Some((sequence, encoded)) = parsed.and_then(|sequence| Some((sequence, sequence.shard()?))) else {
         return Err(refuse(""));
     };
     if encoded != id {
@@ -312,10 +275,7 @@ fn in_words(time_ms: i64) -> String {
     let since_epoch = std::time::Duration::from_millis(u64::try_from(time_ms).unwrap_or(0));
     // Thu, 22 Jan 2015 01:22:02 GMT
     let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since_epoch);
-    let words: Vec<&str> = date
-        .split([' ', ','])
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = date.split([' ', ',']).filter(|word| !word.is_empty()).collect();
     match words[..] {
         [weekday, day, month, year, clock, _] => {
             format!("{weekday} {month} {day} {clock} UTC {year}")

@@ -33,12 +33,8 @@ impl SequenceNumber {
     pub(super) fn new(shard: ShardId, created_s: u64, index: u64, time_s: u64) -> SequenceNumber {
         const SECONDS: u64 = (1 << 36) - 1;
         let number = shard.number();
-        let high =
-            2 << 56 | (created_s & SECONDS) << 20 | u64::from(number & 0xf) << 16 | index >> 48;
-        let low = u128::from(index) << 80
-            | u128::from(time_s & SECONDS) << 36
-            | u128::from(number) << 4
-            | 2;
+        let high = 2 << 56 | (created_s & SECONDS) << 20 | u64::from(number & 0xf) << 16 | index >> 48;
+        let low = u128::from(index) << 80 | u128::from(time_s & SECONDS) << 36 | u128::from(number) << 4 | 2;
         SequenceNumber { high, low }
     }
 
@@ -122,10 +118,7 @@ impl FromStr for SequenceNumber {
                 return Err(NotASequenceNumber);
             }
         }
-        Ok(SequenceNumber {
-            high: limbs[2],
-            low: u128::from(limbs[1]) << 64 | u128::from(limbs[0]),
-        })
+        Ok(SequenceNumber { high: limbs[2], low: u128::from(limbs[1]) << 64 | u128::from(limbs[0]) })
     }
 }
 
@@ -162,8 +155,7 @@ mod tests {
 
     #[test]
     fn starts_of_neighbouring_shards_differ_as_the_service_s_do() {
-        let [zero, one] =
-            [0, 1].map(|n| SequenceNumber::new(ShardId::new(n), 1_700_000_000, 0, 1_700_000_000));
+        let [zero, one] = [0, 1].map(|n| SequenceNumber::new(ShardId::new(n), 1_700_000_000, 0, 1_700_000_000));
         // 22300745198530623141535718272648361505980432 = 2^144 + 2^4
         assert_eq!(one.high - zero.high, 1 << 16);
         assert_eq!(one.low - zero.low, 1 << 4);
@@ -171,21 +163,16 @@ mod tests {
 
     #[test]
     fn every_number_has_56_digits_and_no_leading_zero() {
-        for (shard, created, index, time) in [
-            (0, 0, 0, 0),
-            (ShardId::NUMBER_MAX, (1 << 36) - 1, INDEX_MAX, (1 << 36) - 1),
-            (7, 1_795_395_060, 1, 9),
-        ] {
+        for (shard, created, index, time) in
+            [(0, 0, 0, 0), (ShardId::NUMBER_MAX, (1 << 36) - 1, INDEX_MAX, (1 << 36) - 1), (7, 1_795_395_060, 1, 9)]
+        {
             let number = SequenceNumber::new(ShardId::new(shard), created, index, time);
             let text = number.to_string();
             assert_eq!(text.len(), SEQUENCE_DIGITS);
             assert!(!text.starts_with('0'), "{text}");
             assert_eq!(text.parse(), Ok(number));
             assert_eq!(number.shard(), Some(ShardId::new(shard)));
-            assert_eq!(
-                (number.created_s(), number.index(), number.time_s()),
-                (created, index, time)
-            );
+            assert_eq!((number.created_s(), number.index(), number.time_s()), (created, index, time));
         }
     }
 
@@ -199,16 +186,8 @@ mod tests {
     #[test]
     fn text_that_is_no_number_is_refused() {
         for text in ["", "-1", "4x", " 1", &"9".repeat(59)] {
-            assert_eq!(
-                text.parse::<SequenceNumber>(),
-                Err(NotASequenceNumber),
-                "{text}"
-            );
+            assert_eq!(text.parse::<SequenceNumber>(), Err(NotASequenceNumber), "{text}");
         }
-        assert_eq!(
-            "5".parse::<SequenceNumber>().unwrap().shard(),
-            None,
-            "not of our layout"
-        );
+        assert_eq!("5".parse::<SequenceNumber>().unwrap().shard(), None, "not of our layout");
     }
 }

@@ -21,10 +21,7 @@ impl ShardId {
     /// # Panics
     /// Above [`ShardId::NUMBER_MAX`].
     pub const fn new(number: u32) -> ShardId {
-        assert!(
-            number <= ShardId::NUMBER_MAX,
-            "a shard's number has 31 bits"
-        );
+        assert!(number <= ShardId::NUMBER_MAX, "a shard's number has 31 bits");
         ShardId(number)
     }
 
@@ -89,15 +86,7 @@ pub(super) struct Shard {
 impl Shard {
     pub fn new(id: ShardId, range: HashKeyRange, created_ms: i64) -> Shard {
         let created_s = seconds(created_ms);
-        Shard {
-            id,
-            range,
-            parents: Vec::new(),
-            created_ms,
-            created_s,
-            closed: None,
-            records: VecDeque::new(),
-        }
+        Shard { id, range, parents: Vec::new(), created_ms, created_s, closed: None, records: VecDeque::new() }
     }
 
     pub fn sequence(&self, index: u64, time_ms: i64) -> SequenceNumber {
@@ -109,25 +98,19 @@ impl Shard {
     }
 
     pub fn last_sequence(&self) -> Option<SequenceNumber> {
-        self.closed
-            .map(|closed| self.sequence(INDEX_MAX, closed.at_ms))
+        self.closed.map(|closed| self.sequence(INDEX_MAX, closed.at_ms))
     }
 
     /// Forgets records that came before `horizon_ms`. O(records forgotten).
     pub fn trim(&mut self, horizon_ms: i64) {
-        while self
-            .records
-            .front()
-            .is_some_and(|record| record.arrival_ms < horizon_ms)
-        {
+        while self.records.front().is_some_and(|record| record.arrival_ms < horizon_ms) {
             self.records.pop_front();
         }
     }
 
     /// Where the first record stands that lies at or behind the index and came at or after the time. O(log n).
     pub fn position(&self, index: u64, since_ms: i64) -> usize {
-        self.records
-            .partition_point(|record| record.index < index || record.arrival_ms < since_ms)
+        self.records.partition_point(|record| record.index < index || record.arrival_ms < since_ms)
     }
 
     pub fn describe(&self) -> ShardDescription {

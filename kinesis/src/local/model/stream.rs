@@ -102,10 +102,7 @@ impl Stream {
             retention_hours: RETENTION_HOURS_DEFAULT,
             record_bytes_max: new.record_bytes_max,
             tags: new.tags,
-            shards: ids
-                .clone()
-                .map(|id| Shard::new(id, even_range(id.number(), count), new.now_ms))
-                .collect(),
+            shards: ids.clone().map(|id| Shard::new(id, even_range(id.number(), count), new.now_ms)).collect(),
             open: ids.collect(),
             last_index: 0,
             records_taken: 0,
@@ -124,10 +121,7 @@ impl Stream {
 
     /// Takes reads and writes now?
     pub fn is_usable(&self, now_ms: i64) -> bool {
-        matches!(
-            self.status(now_ms),
-            StreamStatus::Active | StreamStatus::Updating
-        )
+        matches!(self.status(now_ms), StreamStatus::Active | StreamStatus::Updating)
     }
 
     /// Records that came before this are no longer to be read.
@@ -137,11 +131,7 @@ impl Stream {
 
     /// The shards as listed: none before the stream is active.
     pub fn visible_shards(&self, now_ms: i64) -> &[Shard] {
-        if self.status(now_ms) == StreamStatus::Creating {
-            &[]
-        } else {
-            &self.shards
-        }
+        if self.status(now_ms) == StreamStatus::Creating { &[] } else { &self.shards }
     }
 
     pub fn open_shard_count(&self) -> usize {
@@ -158,9 +148,7 @@ impl Stream {
 
     /// The open shard that takes this hash key. O(log shards).
     pub fn shard_of(&self, hash_key: u128) -> ShardId {
-        let at = self
-            .open
-            .partition_point(|id| self.shards[index_of(*id)].range.last < hash_key);
+        let at = self.open.partition_point(|id| self.shards[index_of(*id)].range.last < hash_key);
         self.open[at]
     }
 
@@ -170,12 +158,7 @@ impl Stream {
     }
 
     #[cfg(test)]
-    pub fn close_shard_for_test(
-        &mut self,
-        id: ShardId,
-        at_ms: i64,
-        children: Vec<(ShardId, Vec<ShardId>)>,
-    ) {
+    pub fn close_shard_for_test(&mut self, id: ShardId, at_ms: i64, children: Vec<(ShardId, Vec<ShardId>)>) {
         let range = self.shards[index_of(id)].range;
         self.shards[index_of(id)].closed = Some(super::shard::Closed { at_ms });
         self.open.retain(|open| *open != id);

@@ -41,21 +41,8 @@ pub(super) struct ListToken {
 
 impl IteratorToken {
     pub fn seal(&self, seed: u64) -> String {
-        let IteratorToken {
-            issued_ms,
-            generation,
-            shard,
-            index,
-            since_ms,
-            stream,
-        } = self;
-        seal(
-            seed,
-            &format!(
-                "i|{issued_ms}|{generation}|{}|{index}|{since_ms}|{stream}",
-                shard.number()
-            ),
-        )
+        let IteratorToken { issued_ms, generation, shard, index, since_ms, stream } = self;
+        seal(seed, &format!("i|{issued_ms}|{generation}|{}|{index}|{since_ms}|{stream}", shard.number()))
     }
 
     pub fn open(seed: u64, token: &str) -> Option<IteratorToken> {
@@ -76,20 +63,8 @@ impl IteratorToken {
 
 impl ListToken {
     pub fn seal(&self, seed: u64) -> String {
-        let ListToken {
-            issued_ms,
-            generation,
-            after,
-            filter,
-            stream,
-        } = self;
-        seal(
-            seed,
-            &format!(
-                "l|{issued_ms}|{generation}|{}|{filter}|{stream}",
-                after.number()
-            ),
-        )
+        let ListToken { issued_ms, generation, after, filter, stream } = self;
+        seal(seed, &format!("l|{issued_ms}|{generation}|{}|{filter}|{stream}", after.number()))
     }
 
     pub fn open(seed: u64, token: &str) -> Option<ListToken> {
@@ -108,11 +83,7 @@ impl ListToken {
 }
 
 fn check(seed: u64, text: &[u8]) -> [u8; CHECK_BYTES] {
-    let digest: [u8; 16] = Md5::new()
-        .chain_update(seed.to_be_bytes())
-        .chain_update(text)
-        .finalize()
-        .into();
+    let digest: [u8; 16] = Md5::new().chain_update(seed.to_be_bytes()).chain_update(text).finalize().into();
     *digest.first_chunk().expect("16 bytes hold 8")
 }
 
@@ -126,9 +97,7 @@ fn seal(seed: u64, text: &str) -> String {
 
 fn open(seed: u64, token: &str) -> Option<String> {
     let bytes = base64_simd::STANDARD.decode_to_vec(token).ok()?;
-    let (text, given) = bytes
-        .strip_prefix(&HEAD)?
-        .split_last_chunk::<CHECK_BYTES>()?;
+    let (text, given) = bytes.strip_prefix(&HEAD)?.split_last_chunk::<CHECK_BYTES>()?;
     (check(seed, text) == *given).then_some(())?;
     String::from_utf8(text.to_vec()).ok()
 }

@@ -27,21 +27,12 @@ impl Violations {
 
     /// A required parameter that is absent.
     pub fn missing(&mut self, at: &str) {
-        self.push(format!(
-            "Value null at '{at}' failed to satisfy constraint: Member must not be null"
-        ));
+        self.push(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
     }
 
     /// `value` at `at` must satisfy `constraint`, and does not.
-    fn broken(
-        &mut self,
-        at: &str,
-        value: impl std::fmt::Display,
-        constraint: impl std::fmt::Display,
-    ) {
-        self.push(format!(
-            "Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"
-        ));
+    fn broken(&mut self, at: &str, value: impl std::fmt::Display, constraint: impl std::fmt::Display) {
+        self.push(format!("Value '{value}' at '{at}' failed to satisfy constraint: {constraint}"));
     }
 
     fn push(&mut self, sentence: String) {
@@ -54,17 +45,9 @@ impl Violations {
     pub(super) fn range(&mut self, at: &str, value: Option<i64>, first: i64, last: i64) {
         let Some(value) = value else { return };
         if value < first {
-            self.broken(
-                at,
-                value,
-                format_args!("Member must have value greater than or equal to {first}"),
-            );
+            self.broken(at, value, format_args!("Member must have value greater than or equal to {first}"));
         } else if value > last {
-            self.broken(
-                at,
-                value,
-                format_args!("Member must have value less than or equal to {last}"),
-            );
+            self.broken(at, value, format_args!("Member must have value less than or equal to {last}"));
         }
     }
 
@@ -72,17 +55,9 @@ impl Violations {
     pub(super) fn characters(&mut self, at: &str, value: &str, first: usize, last: usize) {
         // Counting bytes first spares the walk over nearly every key: bytes bound characters from above.
         if value.len() < first {
-            self.broken(
-                at,
-                value,
-                format_args!("Member must have length greater than or equal to {first}"),
-            );
+            self.broken(at, value, format_args!("Member must have length greater than or equal to {first}"));
         } else if value.len() > last && value.chars().count() > last {
-            self.broken(
-                at,
-                value,
-                format_args!("Member must have length less than or equal to {last}"),
-            );
+            self.broken(at, value, format_args!("Member must have length less than or equal to {last}"));
         }
     }
 
@@ -102,11 +77,7 @@ impl Violations {
         const PATTERN: &str = "[a-zA-Z0-9_.-]+";
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if value.is_empty() || !value.chars().all(fits) {
-            self.broken(
-                at,
-                value,
-                format_args!("Member must satisfy regular expression pattern: {PATTERN}"),
-            );
+            self.broken(at, value, format_args!("Member must satisfy regular expression pattern: {PATTERN}"));
         }
         self.characters(at, value, 1, NAME_CHARS_MAX);
     }
@@ -124,57 +95,29 @@ impl Violations {
             self.broken(
                 &at(),
                 value,
-                format_args!(
-                    "Member must satisfy regular expression pattern: 0|([1-9]\\d{{0,{more}}})"
-                ),
+                format_args!("Member must satisfy regular expression pattern: 0|([1-9]\\d{{0,{more}}})"),
             );
         }
     }
 
     /// A list of `first..=last` members; `shown` stands for the list in the sentence.
-    pub(super) fn members(
-        &mut self,
-        at: &str,
-        shown: &str,
-        count: usize,
-        first: usize,
-        last: usize,
-    ) {
+    pub(super) fn members(&mut self, at: &str, shown: &str, count: usize, first: usize, last: usize) {
         if count < first {
-            self.broken(
-                at,
-                shown,
-                format_args!("Member must have length greater than or equal to {first}"),
-            );
+            self.broken(at, shown, format_args!("Member must have length greater than or equal to {first}"));
         } else if count > last {
-            self.broken(
-                at,
-                shown,
-                format_args!("Member must have length less than or equal to {last}"),
-            );
+            self.broken(at, shown, format_args!("Member must have length less than or equal to {last}"));
         }
     }
 
     /// A text that is no stream's ARN.
     pub(super) fn not_an_arn(&mut self, at: &str, value: &str) {
         const PATTERN: &str = "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+";
-        self.broken(
-            at,
-            value,
-            format_args!("Member must satisfy regular expression pattern: {PATTERN}"),
-        );
+        self.broken(at, value, format_args!("Member must satisfy regular expression pattern: {PATTERN}"));
     }
 
     /// A word that is none of the `allowed` ones.
     pub fn not_in_set(&mut self, at: &str, value: &str, allowed: &[&str]) {
-        self.broken(
-            at,
-            value,
-            format_args!(
-                "Member must satisfy enum value set: [{}]",
-                allowed.join(", ")
-            ),
-        );
+        self.broken(at, value, format_args!("Member must satisfy enum value set: [{}]", allowed.join(", ")));
     }
 
     /// Refuses the call if anything was broken.
@@ -186,10 +129,7 @@ impl Violations {
             0 => Ok(()),
             count => {
                 let plural = if count == 1 { "" } else { "s" };
-                let message = format!(
-                    "{count} validation error{plural} detected: {}",
-                    self.0.join("; ")
-                );
+                let message = format!("{count} validation error{plural} detected: {}", self.0.join("; "));
                 Err(ModelError::new(ErrorCode::Validation, message))
             }
         }

@@ -87,12 +87,7 @@ impl Lanes {
     }
 
     /// Takes the next batch, at least one record of a ready lane: all of a lane that the order allows, then the next.
-    pub fn take_batch(
-        &mut self,
-        order: KeyOrder,
-        records_max: usize,
-        bytes_max: usize,
-    ) -> Vec<(LaneId, Entry)> {
+    pub fn take_batch(&mut self, order: KeyOrder, records_max: usize, bytes_max: usize) -> Vec<(LaneId, Entry)> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < records_max
@@ -123,11 +118,7 @@ impl Lanes {
             }
         }
         // A lane that was busy may hold an older record than lanes before it, so all that is left is looked at.
-        self.oldest_ready = self
-            .ready
-            .iter()
-            .filter_map(|index| self.head_given(*index))
-            .min();
+        self.oldest_ready = self.ready.iter().filter_map(|index| self.head_given(*index)).min();
         batch
     }
 
@@ -197,8 +188,6 @@ impl Lanes {
     /// Key and data of the lane's next record.
     fn entry_bytes(&self, index: usize) -> usize {
         let lane = &self.lanes[index];
-        lane.waiting
-            .front()
-            .map_or(0, |entry| lane.key.len() + entry.data.len())
+        lane.waiting.front().map_or(0, |entry| lane.key.len() + entry.data.len())
     }
 }

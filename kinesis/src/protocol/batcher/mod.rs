@@ -24,8 +24,8 @@ use bytes::Bytes;
 
 use self::lanes::{Entry, Lanes};
 pub use turn::{
-    BatcherCounters, BatcherSettings, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId,
-    PutInput, PutRecord, Refused,
+    BatcherCounters, BatcherSettings, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord,
+    Refused,
 };
 
 use super::errors::{Call, ErrorKind, Reaction};
@@ -97,9 +97,7 @@ impl Batcher {
 
     /// Whether there is room for another run of records.
     pub fn ready(&self) -> bool {
-        !self.failed
-            && self.records < self.settings.pending_records_max
-            && self.bytes < self.settings.pending_bytes_max
+        !self.failed && self.records < self.settings.pending_records_max && self.bytes < self.settings.pending_bytes_max
     }
 
     /// Records taken and not yet in the stream.
@@ -125,9 +123,7 @@ impl Batcher {
             PutInput::Wake => {}
             PutInput::Flush => self.flushing = true,
             PutInput::Answered { id, outcomes } => self.on_answer(id, &outcomes, now, &mut actions),
-            PutInput::Failed { id, kind, message } => {
-                self.on_failure(id, kind, &message, now, &mut actions)
-            }
+            PutInput::Failed { id, kind, message } => self.on_failure(id, kind, &message, now, &mut actions),
         }
         self.send(now, &mut actions);
         actions
@@ -152,28 +148,17 @@ impl Batcher {
         let oldest = self.lanes.oldest_ready()?;
         let full = self.lanes.ready_records(self.settings.order) >= PUT_RECORDS_MAX
             || self.lanes.ready_bytes() >= self.settings.put_bytes_max;
-        let due = if full || self.flushing {
-            now
-        } else {
-            oldest + self.settings.linger
-        };
+        let due = if full || self.flushing { now } else { oldest + self.settings.linger };
         Some(due.max(self.pacing.due()))
     }
 
     fn fill(&mut self) -> PutAction {
         let id = PutId(self.next_call);
         self.next_call += 1;
-        let entries = self.lanes.take_batch(
-            self.settings.order,
-            PUT_RECORDS_MAX,
-            self.settings.put_bytes_max,
-        );
+        let entries = self.lanes.take_batch(self.settings.order, PUT_RECORDS_MAX, self.settings.put_bytes_max);
         let records = entries
             .iter()
-            .map(|(lane, entry)| PutRecord {
-                key: self.lanes.key(*lane).to_owned(),
-                data: entry.data.clone(),
-            })
+            .map(|(lane, entry)| PutRecord { key: self.lanes.key(*lane).to_owned(), data: entry.data.clone() })
             .collect();
         self.counters.calls += 1;
         self.calls.push(CallUnderWay { id, entries });
@@ -185,18 +170,8 @@ impl Batcher {
         Some(self.calls.remove(place).entries)
     }
 
-    fn on_answer(
-        &mut self,
-        id: PutId,
-        outcomes: &[Result<(), String>],
-        now: Moment,
-        actions: &mut Vec<PutAction>,
-    ) {
-        let expected = self
-            .calls
-            .iter()
-            .find(|call| call.id == id)
-            .map_or(0, |call| call.entries.len());
+    fn on_answer(&mut self, id: PutId, outcomes: &[Result<(), String>], now: Moment, actions: &mut Vec<PutAction>) {
+        let expected = self.calls.iter().find(|call| call.id == id).map_or(0, |call| call.entries.len());
         if expected != outcomes.len() {
             let message = format!("{} outcomes for {expected} records", outcomes.len());
             return self.on_failure(id, ErrorKind::Other, &message, now, actions);
@@ -214,8 +189,7 @@ impl Batcher {
                     self.records -= 1;
                     self.bytes -= self.lanes.key(lane).len() + entry.data.len();
                     self.counters.records_put += 1;
-                    self.counters.bytes_put +=
-                        (self.lanes.key(lane).len() + entry.data.len()) as u64;
+                    self.counters.bytes_put += (self.lanes.key(lane).len() + entry.data.len()) as u64;
                     self.lanes.taken(lane);
                 }
                 Err(code) => {
@@ -241,14 +215,7 @@ impl Batcher {
         }
     }
 
-    fn on_failure(
-        &mut self,
-        id: PutId,
-        kind: ErrorKind,
-        message: &str,
-        now: Moment,
-        actions: &mut Vec<PutAction>,
-    ) {
+    fn on_failure(&mut self, id: PutId, kind: ErrorKind, message: &str, now: Moment, actions: &mut Vec<PutAction>) {
         let Some(entries) = self.finish_call(id) else {
             return;
         };
@@ -266,10 +233,7 @@ impl Batcher {
             Reaction::RetrySlowly => SLOW_RETRY,
             Reaction::Fail => {
                 self.failed = true;
-                actions.push(PutAction::Failed {
-                    kind,
-                    message: format!("PutRecords: {message}"),
-                });
+                actions.push(PutAction::Failed { kind, message: format!("PutRecords: {message}") });
                 return;
             }
             _ => self.failing.next_wait(&mut self.rng),

@@ -6,9 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{
-    Batcher, BatcherSettings, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord,
-};
+use super::{Batcher, BatcherSettings, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord};
 use crate::protocol::{ErrorKind, Moment};
 
 fn ms(millis: u64) -> Moment {
@@ -21,9 +19,7 @@ fn writer() -> Batcher {
 
 fn push(writer: &mut Batcher, records: &[(&str, &str)], now: Moment) {
     for (key, data) in records {
-        writer
-            .push(key, Bytes::copy_from_slice(data.as_bytes()), now)
-            .unwrap();
+        writer.push(key, Bytes::copy_from_slice(data.as_bytes()), now).unwrap();
     }
 }
 
@@ -36,33 +32,17 @@ fn put(actions: Vec<PutAction>) -> (PutId, Vec<String>) {
 }
 
 fn texts(records: &[PutRecord]) -> Vec<String> {
-    records
-        .iter()
-        .map(|record| String::from_utf8(record.data.to_vec()).unwrap())
-        .collect()
+    records.iter().map(|record| String::from_utf8(record.data.to_vec()).unwrap()).collect()
 }
 
 fn answered(id: PutId, refused: &[bool]) -> PutInput {
     let code = "ProvisionedThroughputExceededException";
-    let outcomes = refused
-        .iter()
-        .map(|refused| {
-            if *refused {
-                Err(code.to_owned())
-            } else {
-                Ok(())
-            }
-        })
-        .collect();
+    let outcomes = refused.iter().map(|refused| if *refused { Err(code.to_owned()) } else { Ok(()) }).collect();
     PutInput::Answered { id, outcomes }
 }
 
 fn failed(id: PutId, kind: ErrorKind) -> PutInput {
-    PutInput::Failed {
-        id,
-        kind,
-        message: "because".to_owned(),
-    }
+    PutInput::Failed { id, kind, message: "because".to_owned() }
 }
 
 // 0 ms: a, 40 ms: b, 100 ms: both go, though nothing came since
@@ -70,15 +50,9 @@ fn failed(id: PutId, kind: ErrorKind) -> PutInput {
 fn tail_goes_when_its_oldest_record_has_lingered() {
     let mut writer = writer();
     push(&mut writer, &[("1", "a")], ms(0));
-    assert_eq!(
-        writer.on(PutInput::Wake, ms(0)),
-        [PutAction::WakeAt(ms(100))]
-    );
+    assert_eq!(writer.on(PutInput::Wake, ms(0)), [PutAction::WakeAt(ms(100))]);
     push(&mut writer, &[("2", "b")], ms(40));
-    assert_eq!(
-        writer.on(PutInput::Wake, ms(40)),
-        [PutAction::WakeAt(ms(100))]
-    );
+    assert_eq!(writer.on(PutInput::Wake, ms(40)), [PutAction::WakeAt(ms(100))]);
     let (id, records) = put(writer.on(PutInput::Wake, ms(100)));
     assert_eq!(records, ["a", "b"]);
     assert!(writer.on(answered(id, &[false, false]), ms(110)).is_empty());
@@ -89,37 +63,25 @@ fn tail_goes_when_its_oldest_record_has_lingered() {
 fn full_batch_goes_at_once_and_holds_500_records() {
     let mut writer = writer();
     for number in 0..PUT_RECORDS_MAX + 1 {
-        writer
-            .push(&number.to_string(), Bytes::from_static(b"x"), ms(0))
-            .unwrap();
+        writer.push(&number.to_string(), Bytes::from_static(b"x"), ms(0)).unwrap();
     }
     let actions = writer.on(PutInput::Wake, ms(0));
-    let [PutAction::Put { records, .. }, PutAction::WakeAt(at)] = &actions[..] else {
-        panic!("{actions:?}")
-    };
+    let [PutAction::Put { records, .. }, PutAction::WakeAt(at)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!((records.len(), *at), (500, ms(100)));
 }
 
 #[test]
 fn batch_is_bounded_by_bytes_and_a_larger_record_travels_alone() {
-    let settings = BatcherSettings {
-        put_bytes_max: 1_000,
-        record_bytes_max: 5_000,
-        ..BatcherSettings::default()
-    };
+    let settings = BatcherSettings { put_bytes_max: 1_000, record_bytes_max: 5_000, ..BatcherSettings::default() };
     let mut writer = Batcher::new(settings);
     for (key, bytes) in [("a", 599), ("b", 399), ("c", 4_000), ("d", 10)] {
-        writer
-            .push(key, Bytes::from(vec![0; bytes]), ms(0))
-            .unwrap();
+        writer.push(key, Bytes::from(vec![0; bytes]), ms(0)).unwrap();
     }
     let actions = writer.on(PutInput::Flush, ms(0));
     let sizes: Vec<Vec<usize>> = actions
         .iter()
         .map(|action| match action {
-            PutAction::Put { records, .. } => {
-                records.iter().map(|record| record.data.len()).collect()
-            }
+            PutAction::Put { records, .. } => records.iter().map(|record| record.data.len()).collect(),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -131,11 +93,7 @@ fn record_waits_for_the_one_of_its_key_before_it() {
     let mut writer = writer();
     push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
     let (first, records) = put(writer.on(PutInput::Flush, ms(0)));
-    assert_eq!(
-        records,
-        ["a1", "b1"],
-        "a2 would overtake a1 if that were refused"
-    );
+    assert_eq!(records, ["a1", "b1"], "a2 would overtake a1 if that were refused");
     let (_, records) = put(writer.on(answered(first, &[false, false]), ms(10)));
     assert_eq!(records, ["a2"]);
 }
@@ -146,48 +104,26 @@ fn refused_record_goes_again_before_later_ones_of_its_key_and_alone_of_its_call(
     push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
     let (first, _) = put(writer.on(PutInput::Flush, ms(0)));
     let actions = writer.on(answered(first, &[true, false]), ms(10));
-    let [PutAction::Trouble(said), PutAction::WakeAt(at)] = &actions[..] else {
-        panic!("{actions:?}")
-    };
-    assert_eq!(
-        said,
-        "PutRecords: 1 of 2 records put again: ProvisionedThroughputExceededException"
-    );
-    assert!(
-        at.since(ms(10)) >= Duration::from_millis(25)
-            && at.since(ms(10)) <= Duration::from_millis(50)
-    );
+    let [PutAction::Trouble(said), PutAction::WakeAt(at)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(said, "PutRecords: 1 of 2 records put again: ProvisionedThroughputExceededException");
+    assert!(at.since(ms(10)) >= Duration::from_millis(25) && at.since(ms(10)) <= Duration::from_millis(50));
     let (second, records) = put(writer.on(PutInput::Wake, *at));
     assert_eq!(records, ["a1"]);
     let (_, records) = put(writer.on(answered(second, &[false]), ms(200)));
     assert_eq!(records, ["a2"]);
-    assert_eq!(
-        (
-            writer.counters().records_put,
-            writer.counters().records_throttled
-        ),
-        (2, 1)
-    );
+    assert_eq!((writer.counters().records_put, writer.counters().records_throttled), (2, 1));
 }
 
 #[test]
 fn records_of_a_key_may_share_a_call_if_order_is_kept_only_while_nothing_fails() {
-    let mut writer = Batcher::new(BatcherSettings {
-        order: KeyOrder::WhileNothingFails,
-        ..BatcherSettings::default()
-    });
+    let mut writer = Batcher::new(BatcherSettings { order: KeyOrder::WhileNothingFails, ..BatcherSettings::default() });
     push(&mut writer, &[("1", "a1"), ("2", "b1"), ("1", "a2")], ms(0));
     let (first, records) = put(writer.on(PutInput::Flush, ms(0)));
     assert_eq!(records, ["a1", "a2", "b1"]);
     push(&mut writer, &[("1", "a3")], ms(5));
-    assert!(
-        writer.on(PutInput::Flush, ms(5)).is_empty(),
-        "but not two calls at a time"
-    );
+    assert!(writer.on(PutInput::Flush, ms(5)).is_empty(), "but not two calls at a time");
     let actions = writer.on(answered(first, &[true, false, true]), ms(10));
-    let PutAction::WakeAt(at) = actions[1] else {
-        panic!("{actions:?}")
-    };
+    let PutAction::WakeAt(at) = actions[1] else { panic!("{actions:?}") };
     let (_, records) = put(writer.on(PutInput::Wake, at));
     assert_eq!(records, ["a1", "a3", "b1"]);
 }
@@ -200,9 +136,7 @@ fn throttled_writer_slows_down_and_recovers() {
     let mut now = ms(0);
     for _ in 0..12 {
         let actions = writer.on(answered(id, &[true]), now);
-        let Some(PutAction::WakeAt(at)) = actions.last() else {
-            panic!("{actions:?}")
-        };
+        let Some(PutAction::WakeAt(at)) = actions.last() else { panic!("{actions:?}") };
         assert!(at.since(now) <= Duration::from_secs(5));
         now = *at;
         id = put(writer.on(PutInput::Wake, now)).0;
@@ -210,14 +144,8 @@ fn throttled_writer_slows_down_and_recovers() {
     assert!(writer.on(answered(id, &[false]), now).is_empty());
     push(&mut writer, &[("1", "b")], now);
     let actions = writer.on(PutInput::Flush, now);
-    let [PutAction::WakeAt(at)] = actions[..] else {
-        panic!("{actions:?}")
-    };
-    assert_eq!(
-        at.since(now),
-        Duration::from_millis(2_500),
-        "half of 5 s after one answer without refusals"
-    );
+    let [PutAction::WakeAt(at)] = actions[..] else { panic!("{actions:?}") };
+    assert_eq!(at.since(now), Duration::from_millis(2_500), "half of 5 s after one answer without refusals");
 }
 
 #[test]
@@ -227,9 +155,7 @@ fn failed_call_goes_again_and_what_may_be_repeated_is_counted() {
         push(&mut writer, &[("1", "a"), ("2", "b")], ms(0));
         let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
         let actions = writer.on(failed(id, kind), ms(10));
-        let [PutAction::Trouble(_), PutAction::WakeAt(at)] = actions[..] else {
-            panic!("{actions:?}")
-        };
+        let [PutAction::Trouble(_), PutAction::WakeAt(at)] = actions[..] else { panic!("{actions:?}") };
         assert_eq!(put(writer.on(PutInput::Wake, at)).1, ["a", "b"]);
         assert_eq!(writer.counters().maybe_repeated, repeated, "{kind}");
     }
@@ -252,10 +178,7 @@ fn permanent_error_is_said_once_and_ends_the_writer() {
     let message = "PutRecords: because".to_owned();
     assert_eq!(
         writer.on(failed(id, ErrorKind::NotFound), ms(10)),
-        [PutAction::Failed {
-            kind: ErrorKind::NotFound,
-            message
-        }]
+        [PutAction::Failed { kind: ErrorKind::NotFound, message }]
     );
     assert!(writer.on(PutInput::Flush, ms(20)).is_empty());
     assert!(!writer.ready());
@@ -263,10 +186,7 @@ fn permanent_error_is_said_once_and_ends_the_writer() {
 
 #[test]
 fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
-    let settings = BatcherSettings {
-        pending_records_max: 3,
-        ..BatcherSettings::default()
-    };
+    let settings = BatcherSettings { pending_records_max: 3, ..BatcherSettings::default() };
     let mut writer = Batcher::new(settings);
     push(&mut writer, &[("1", "a"), ("2", "b"), ("3", "c")], ms(0));
     assert!(!writer.ready());
@@ -275,10 +195,7 @@ fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
     writer.on(answered(id, &[false, false, false]), ms(10));
     assert!(writer.ready());
 
-    let mut writer = Batcher::new(BatcherSettings {
-        pending_bytes_max: 100,
-        ..BatcherSettings::default()
-    });
+    let mut writer = Batcher::new(BatcherSettings { pending_bytes_max: 100, ..BatcherSettings::default() });
     writer.push("k", Bytes::from(vec![0; 100]), ms(0)).unwrap();
     assert!(!writer.ready());
 }
@@ -287,14 +204,8 @@ fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
 fn unwritable_record_is_refused_and_disturbs_nothing() {
     let mut writer = writer();
     assert!(writer.push("", Bytes::new(), ms(0)).is_err());
-    assert!(
-        writer
-            .push("k", Bytes::from(vec![0; 1024 * 1024]), ms(0))
-            .is_err()
-    );
-    writer
-        .push("k", Bytes::from(vec![0; 1024 * 1024 - 1]), ms(0))
-        .unwrap();
+    assert!(writer.push("k", Bytes::from(vec![0; 1024 * 1024]), ms(0)).is_err());
+    writer.push("k", Bytes::from(vec![0; 1024 * 1024 - 1]), ms(0)).unwrap();
     assert_eq!((writer.pending(), writer.counters().unwritable), (1, 2));
 }
 
@@ -316,10 +227,7 @@ impl FakeStream {
                 PutAction::Put { id, records } => {
                     assert!((1..=PUT_RECORDS_MAX).contains(&records.len()));
                     let busy = self.under_way.iter().flat_map(|(_, records)| records);
-                    assert!(
-                        busy.clone()
-                            .all(|busy| records.iter().all(|record| record.key != busy.key))
-                    );
+                    assert!(busy.clone().all(|busy| records.iter().all(|record| record.key != busy.key)));
                     if order == KeyOrder::Kept {
                         let keys: std::collections::BTreeSet<&String> =
                             records.iter().map(|record| &record.key).collect();
@@ -337,9 +245,7 @@ impl FakeStream {
 
     /// Finishes some call under way.
     fn answer(&mut self) -> PutInput {
-        let (id, records) = self
-            .under_way
-            .swap_remove(self.rng.usize(0..self.under_way.len()));
+        let (id, records) = self.under_way.swap_remove(self.rng.usize(0..self.under_way.len()));
         if self.rng.u8(0..100) < self.failing_percent {
             // Timed out: it may have landed, in part.
             for record in &records {
@@ -364,10 +270,7 @@ impl FakeStream {
 
     fn take(&mut self, record: &PutRecord) {
         let number = u32::from_be_bytes(record.data[..4].try_into().unwrap());
-        self.taken
-            .entry(record.key.clone())
-            .or_default()
-            .push(number);
+        self.taken.entry(record.key.clone()).or_default().push(number);
     }
 }
 
@@ -386,11 +289,7 @@ fn write_all(
         under_way: Vec::new(),
     };
     let mut writer = Batcher::new(settings);
-    let (mut now, mut wake, mut given) = (
-        Moment::ZERO,
-        None::<Moment>,
-        BTreeMap::<String, Vec<u32>>::new(),
-    );
+    let (mut now, mut wake, mut given) = (Moment::ZERO, None::<Moment>, BTreeMap::<String, Vec<u32>>::new());
     for (number, (key, bytes, pause_ms)) in (0u32..).zip(records) {
         let until = now + Duration::from_millis(*pause_ms);
         while let Some(at) = wake.filter(|at| *at <= until) {
@@ -405,9 +304,7 @@ fn write_all(
         }
         let mut data = number.to_be_bytes().to_vec();
         data.resize(4 + bytes, 0);
-        writer
-            .push(&key.to_string(), Bytes::from(data), now)
-            .unwrap();
+        writer.push(&key.to_string(), Bytes::from(data), now).unwrap();
         given.entry(key.to_string()).or_default().push(number);
         wake = stream.perform(writer.on(PutInput::Wake, now), settings.order);
     }

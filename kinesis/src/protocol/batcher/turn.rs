@@ -185,29 +185,17 @@ impl Refused {
         if key.len() > KEY_CHARS_MAX {
             let chars = key.chars().count();
             if chars > KEY_CHARS_MAX {
-                return Some(Refused::KeyTooLong {
-                    key: shown(key),
-                    chars,
-                });
+                return Some(Refused::KeyTooLong { key: shown(key), chars });
             }
         }
         let too_large = key.len() + data_bytes > bytes_max;
-        too_large.then(|| Refused::TooLarge {
-            key: shown(key),
-            key_bytes: key.len(),
-            data_bytes,
-            bytes_max,
-        })
+        too_large.then(|| Refused::TooLarge { key: shown(key), key_bytes: key.len(), data_bytes, bytes_max })
     }
 }
 
 /// A key as errors show it: escaped, and cut with a mark if it is long.
 fn shown(key: &str) -> String {
-    let mut shown: String = key
-        .chars()
-        .take(KEY_CHARS_SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut shown: String = key.chars().take(KEY_CHARS_SHOWN).flat_map(char::escape_debug).collect();
     if key.chars().nth(KEY_CHARS_SHOWN).is_some() {
         shown.push('…');
     }
@@ -224,16 +212,10 @@ mod tests {
 
     #[test]
     fn refusals_name_key_and_sizes() {
-        assert_eq!(
-            message("", 7),
-            "record of 7 bytes has an empty partition key"
-        );
+        assert_eq!(message("", 7), "record of 7 bytes has an empty partition key");
         assert_eq!(
             message(&"é".repeat(257), 7),
-            format!(
-                "partition key \"{}…\" has 257 characters, at most 256",
-                "é".repeat(40)
-            )
+            format!("partition key \"{}…\" has 257 characters, at most 256", "é".repeat(40))
         );
         assert_eq!(
             message("a\nb", 998),

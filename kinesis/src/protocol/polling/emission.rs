@@ -15,6 +15,7 @@ pub struct Emission {
     batch: RecordBatch,
     pages: Vec<Page>,
     withheld: u64,
+    withheld_highest_ms: Option<i64>,
 }
 
 /// Records that are passed on together.
@@ -36,26 +37,18 @@ impl Emission {
         before: &ReadFrom,
         frozen: &mut Option<ReadFrom>,
     ) -> Emission {
-        let mut emission = Emission {
-            pages: Vec::new(),
-            withheld: 0,
-            batch,
-        };
-        let mut open = Page {
-            indices: Vec::new(),
-            position: before.clone(),
-        };
+        let mut emission = Emission { pages: Vec::new(), withheld: 0, withheld_highest_ms: None, batch };
+        let mut open = Page { indices: Vec::new(), position: before.clone() };
         let mut open_bytes = 0;
         for (index, number) in (0..emission.batch.len()).zip(0u32..) {
             if stop_ms.is_some_and(|stop| emission.batch.arrival_ms(index) > stop) {
                 emission.withheld += 1;
-                frozen.get_or_insert_with(|| {
-                    last_sequence(&emission.batch, index).unwrap_or_else(|| before.clone())
-                });
+                let arrival_ms = emission.batch.arrival_ms(index);
+                emission.withheld_highest_ms = emission.withheld_highest_ms.max(Some(arrival_ms));
+                frozen.get_or_insert_with(|| last_sequence(&emission.batch, index).unwrap_or_else(|| before.clone()));
                 continue;
             }
-            let bytes =
-                emission.batch.partition_key(index).len() + emission.batch.data(index).len();
+            let bytes = emission.batch.partition_key(index).len() + emission.batch.data(index).len();
             let full = open.indices.len() == PAGE_ITEMS_MAX || open_bytes + bytes > PAGE_BYTES_MAX;
             if full && !open.indices.is_empty() {
                 emission.close(&mut open, frozen.as_ref());
@@ -72,14 +65,9 @@ impl Emission {
 
     fn close(&mut self, open: &mut Page, frozen: Option<&ReadFrom>) {
         let last = open.indices.last().map_or(0, |index| *index as usize + 1);
-        let position = frozen
-            .cloned()
-            .or_else(|| last_sequence(&self.batch, last))
-            .unwrap_or_else(|| open.position.clone());
-        let next = Page {
-            indices: Vec::new(),
-            position: position.clone(),
-        };
+        let position =
+            frozen.cloned().or_else(|| last_sequence(&self.batch, last)).unwrap_or_else(|| open.position.clone());
+        let next = Page { indices: Vec::new(), position: position.clone() };
         let mut page = std::mem::replace(open, next);
         page.position = position;
         self.pages.push(page);
@@ -93,6 +81,11 @@ impl Emission {
     /// Records held back.
     pub fn withheld(&self) -> u64 {
         self.withheld
+    }
+
+    /// The latest stamp among them, ms since 1970.
+    pub fn withheld_highest_ms(&self) -> Option<i64> {
+        self.withheld_highest_ms
     }
 
     /// The batch, to be charged and shared, and the pages of it, in order.

@@ -57,13 +57,7 @@ pub(super) struct Trace {
 
 impl FakeShard {
     pub fn new(puts: Vec<Put>, faults: Faults, seed: u64) -> FakeShard {
-        FakeShard {
-            puts,
-            closed_at_ms: None,
-            faults,
-            page_records: 100,
-            rng: fastrand::Rng::with_seed(seed),
-        }
+        FakeShard { puts, closed_at_ms: None, faults, page_records: 100, rng: fastrand::Rng::with_seed(seed) }
     }
 
     pub fn stamp_ms(&self, index: usize) -> i64 {
@@ -72,12 +66,7 @@ impl FakeShard {
     }
 
     /// Reads until the shard is drained, the reader fails, or `until_ms` has come.
-    pub fn read(
-        &mut self,
-        settings: PollingSettings,
-        from: ReadFrom,
-        until_ms: u64,
-    ) -> (Trace, Polling) {
+    pub fn read(&mut self, settings: PollingSettings, from: ReadFrom, until_ms: u64) -> (Trace, Polling) {
         let mut machine = Polling::new(settings, Arc::from(SHARD), from);
         let trace = self.drive(&mut machine, until_ms);
         (trace, machine)
@@ -129,63 +118,37 @@ impl FakeShard {
                 let (batch, pages) = emission.into_parts();
                 for page in pages {
                     for index in page.indices {
-                        trace
-                            .sequences
-                            .push(batch.sequence(index as usize).parse().unwrap());
+                        trace.sequences.push(batch.sequence(index as usize).parse().unwrap());
                     }
                 }
             }
-            Notice::Evidence { time_ms } => {
-                trace
-                    .evidence
-                    .push((time_ms, sent_truth_ms, trace.sequences.len()))
-            }
+            Notice::Evidence { time_ms } => trace.evidence.push((time_ms, sent_truth_ms, trace.sequences.len())),
             Notice::Trouble(text) => trace.troubles.push(text),
             Notice::Gap(_) => trace.gaps += 1,
-            Notice::Lagging { .. } => {}
+            Notice::Lagging { .. } | Notice::Withheld { .. } => {}
             Notice::Drained { children } => trace.drained = Some(children),
         }
     }
 
     fn answer(&mut self, action: Action, sent: Moment, acted: Moment, received: Moment) -> Input {
         if self.rng.u8(0..100) < self.faults.failing_percent {
-            let mut kinds = vec![
-                ErrorKind::Throttled,
-                ErrorKind::Connection,
-                ErrorKind::Unavailable,
-                ErrorKind::Timeout,
-            ];
+            let mut kinds =
+                vec![ErrorKind::Throttled, ErrorKind::Connection, ErrorKind::Unavailable, ErrorKind::Timeout];
             if matches!(action, Action::FetchRecords { .. }) {
                 kinds.push(ErrorKind::ExpiredIterator);
             }
             let kind = kinds[self.rng.usize(0..kinds.len())];
-            return Input::Failed {
-                kind,
-                message: "planted".to_owned(),
-            };
+            return Input::Failed { kind, message: "planted".to_owned() };
         }
         match action {
             Action::FetchIterator(from) => Input::Iterator(self.index_of(&from, acted).to_string()),
             Action::FetchRecords { iterator, limit } => {
-                let timing = Timing {
-                    sent,
-                    received,
-                    date_ms: Some(truth_ms(acted).div_euclid(1_000) * 1_000),
-                };
-                Input::Records(self.records(
-                    iterator.parse().unwrap(),
-                    limit as usize,
-                    acted,
-                    timing,
-                ))
+                let timing = Timing { sent, received, date_ms: Some(truth_ms(acted).div_euclid(1_000) * 1_000) };
+                Input::Records(self.records(iterator.parse().unwrap(), limit as usize, acted, timing))
             }
-            _ => Input::Shards(vec![
-                ShardInfo {
-                    id: Arc::from(SHARD),
-                    parents: vec![],
-                },
-                child("shardId-000000000001"),
-            ]),
+            _ => {
+                Input::Shards(vec![ShardInfo { id: Arc::from(SHARD), parents: vec![] }, child("shardId-000000000001")])
+            }
         }
     }
 
@@ -193,47 +156,31 @@ impl FakeShard {
         match from {
             IteratorFrom::TrimHorizon => 0,
             IteratorFrom::Latest => self.held(now),
-            IteratorFrom::AtTimestamp(ms) => (0..self.puts.len())
-                .find(|index| self.stamp_ms(*index) >= *ms)
-                .unwrap_or(self.puts.len()),
+            IteratorFrom::AtTimestamp(ms) => {
+                (0..self.puts.len()).find(|index| self.stamp_ms(*index) >= *ms).unwrap_or(self.puts.len())
+            }
             IteratorFrom::After(sequence) => sequence.as_str().parse::<usize>().unwrap() + 1,
         }
     }
 
     fn held(&self, now: Moment) -> usize {
-        self.puts
-            .partition_point(|put| Moment::from_millis(put.at_ms) <= now)
+        self.puts.partition_point(|put| Moment::from_millis(put.at_ms) <= now)
     }
 
     fn records(&mut self, begin: usize, limit: usize, now: Moment, timing: Timing) -> Answer {
         let held = self.held(now);
         let hollow = self.rng.u8(0..100) < self.faults.hollow_percent;
-        let end = if hollow {
-            begin
-        } else {
-            held.min(begin + limit.min(self.page_records)).max(begin)
-        };
+        let end = if hollow { begin } else { held.min(begin + limit.min(self.page_records)).max(begin) };
         let batch = self.batch(begin, end);
-        let behind_ms = if end < held {
-            now.since(Moment::from_millis(self.puts[end].at_ms))
-                .as_millis()
-                + 1
-        } else {
-            0
-        };
-        let closed = self
-            .closed_at_ms
-            .is_some_and(|at| Moment::from_millis(at) <= now);
+        let behind_ms =
+            if end < held { now.since(Moment::from_millis(self.puts[end].at_ms)).as_millis() + 1 } else { 0 };
+        let closed = self.closed_at_ms.is_some_and(|at| Moment::from_millis(at) <= now);
         let ended = closed && end == held && (batch.is_empty() || self.faults.end_on_last_page);
         Answer {
             batch,
             next_iterator: (!ended).then(|| end.to_string()),
             behind_ms: Some(u64::try_from(behind_ms).unwrap()),
-            children: if ended {
-                vec![child("shardId-000000000001"), child("shardId-000000000002")]
-            } else {
-                vec![]
-            },
+            children: if ended { vec![child("shardId-000000000001"), child("shardId-000000000002")] } else { vec![] },
             timing,
         }
     }
@@ -242,19 +189,14 @@ impl FakeShard {
         let mut builder = RecordBatchBuilder::new();
         for index in begin..end {
             let data = vec![0; self.puts[index].bytes];
-            builder
-                .push("k", &data, &index.to_string(), self.stamp_ms(index))
-                .unwrap();
+            builder.push("k", &data, &index.to_string(), self.stamp_ms(index)).unwrap();
         }
         builder.finish()
     }
 }
 
 pub(super) fn child(id: &str) -> ShardInfo {
-    ShardInfo {
-        id: Arc::from(id),
-        parents: vec![Arc::from(SHARD)],
-    }
+    ShardInfo { id: Arc::from(id), parents: vec![Arc::from(SHARD)] }
 }
 
 fn truth_ms(moment: Moment) -> i64 {

@@ -25,9 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use emission::{Emission, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page};
-pub use turn::{
-    Action, Answer, Input, IteratorFrom, Notice, PollingCounters, PollingSettings, Turn,
-};
+pub use turn::{Action, Answer, Input, IteratorFrom, Notice, PollingCounters, PollingSettings, Turn};
 
 use super::Moment;
 use super::errors::{Call, ErrorKind, Reaction};
@@ -148,10 +146,7 @@ impl Polling {
             Input::Shards(shards) => self.on_shards(shards, now, &mut notices),
             Input::Failed { kind, message } => self.on_failure(kind, message, now, &mut notices),
         }
-        Turn {
-            notices,
-            action: self.act(now),
-        }
+        Turn { notices, action: self.act(now) }
     }
 
     /// What it has done so far.
@@ -173,25 +168,19 @@ impl Polling {
                 self.iterator_due = now + CALL_INTERVAL;
                 Action::FetchIterator(self.iterator_from())
             }
-            Step::FetchRecords { iterator } => Action::FetchRecords {
-                iterator: iterator.clone(),
-                limit: self.settings.records_per_call_max,
-            },
+            Step::FetchRecords { iterator } => {
+                Action::FetchRecords { iterator: iterator.clone(), limit: self.settings.records_per_call_max }
+            }
             Step::ListForChildren { .. } | Step::ListForShard => Action::ListShards,
             Step::Finished => Action::Finished,
-            Step::Failed { kind, message } => Action::Failed {
-                kind: *kind,
-                message: message.clone(),
-            },
+            Step::Failed { kind, message } => Action::Failed { kind: *kind, message: message.clone() },
         }
     }
 
     fn iterator_from(&self) -> IteratorFrom {
         match &self.position {
             ReadFrom::TrimHorizon => IteratorFrom::TrimHorizon,
-            ReadFrom::AtTimestamp(_) if sabotage::is_planted(Sabotage::LatestNotPinned) => {
-                IteratorFrom::Latest
-            }
+            ReadFrom::AtTimestamp(_) if sabotage::is_planted(Sabotage::LatestNotPinned) => IteratorFrom::Latest,
             ReadFrom::AtTimestamp(ms) => IteratorFrom::AtTimestamp(*ms),
             ReadFrom::After(sequence) => IteratorFrom::After(sequence.clone()),
         }
@@ -208,20 +197,8 @@ impl Polling {
         self.failing.reset();
     }
 
-    fn on_records(
-        &mut self,
-        answer: Answer,
-        now: Moment,
-        clock: &mut ServiceClock,
-        notices: &mut Vec<Notice>,
-    ) {
-        let Answer {
-            batch,
-            next_iterator,
-            behind_ms,
-            children,
-            timing,
-        } = answer;
+    fn on_records(&mut self, answer: Answer, now: Moment, clock: &mut ServiceClock, notices: &mut Vec<Notice>) {
+        let Answer { batch, next_iterator, behind_ms, children, timing } = answer;
         clock.on_answer(timing);
         self.succeeded();
         self.renewed_once = false;
@@ -243,11 +220,7 @@ impl Polling {
                 if caught_up {
                     self.note_evidence(timing, clock, notices);
                 }
-                let due = if caught_up {
-                    self.idle_due(timing.sent)
-                } else {
-                    self.busy_due()
-                };
+                let due = if caught_up { self.idle_due(timing.sent) } else { self.busy_due() };
                 self.proceed_with(Step::FetchRecords { iterator }, due);
             }
             None => self.on_end(children, now, notices),
@@ -258,8 +231,14 @@ impl Polling {
         let last = batch.sequence(batch.len() - 1).to_owned();
         let emission = Emission::new(batch, self.stop_ms, &self.position, &mut self.frozen);
         self.counters.withheld += emission.withheld();
+        let withheld_highest_ms = emission.withheld_highest_ms();
         if !emission.is_empty() {
             notices.push(Notice::Records(emission));
+        }
+        // Held back or not, a record says how far its shard has come; on a stream that is never silent nothing else
+        // would bring a drain to its end.
+        if let Some(highest_ms) = withheld_highest_ms {
+            notices.push(Notice::Withheld { highest_ms });
         }
         // The client's decoder took the number from the service; one it cannot read is no place to resume from, and
         // the position stays where it was: records come twice rather than not at all.
@@ -307,15 +286,12 @@ impl Polling {
         let growth = 1.5f64.powi(self.idle_answers.min(10).cast_signed());
         self.idle_answers = self.idle_answers.saturating_add(1);
         let grown = CALL_INTERVAL.mul_f64(growth);
-        let interval = grown
-            .min(IDLE_INTERVAL_MAX)
-            .mul_f64(0.9 + 0.1 * self.rng.f64());
+        let interval = grown.min(IDLE_INTERVAL_MAX).mul_f64(0.9 + 0.1 * self.rng.f64());
         self.pacing.due().max(sent + interval)
     }
 
     fn on_end(&mut self, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
-        let usable =
-            !children.is_empty() && children.iter().all(|child| child.is_child_of(&self.shard));
+        let usable = !children.is_empty() && children.iter().all(|child| child.is_child_of(&self.shard));
         if usable {
             notices.push(Notice::Drained { children });
             self.proceed_with(Step::Finished, now);
@@ -326,35 +302,21 @@ impl Polling {
 
     fn on_shards(&mut self, shards: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
         let listed = shards.iter().any(|shard| shard.id == self.shard);
-        let children: Vec<ShardInfo> = shards
-            .into_iter()
-            .filter(|shard| shard.is_child_of(&self.shard))
-            .collect();
+        let children: Vec<ShardInfo> = shards.into_iter().filter(|shard| shard.is_child_of(&self.shard)).collect();
         match self.step {
-            Step::ListForChildren { listings }
-                if children.is_empty() && listings + 1 < CHILDLESS_LISTINGS_MAX =>
-            {
+            Step::ListForChildren { listings } if children.is_empty() && listings + 1 < CHILDLESS_LISTINGS_MAX => {
                 let due = now + self.failing.next_wait(&mut self.rng);
-                self.proceed_with(
-                    Step::ListForChildren {
-                        listings: listings + 1,
-                    },
-                    due,
-                );
+                self.proceed_with(Step::ListForChildren { listings: listings + 1 }, due);
             }
             Step::ListForShard if listed => {
                 // It exists after all: the listing and the data plane disagree for a while after a stream is made.
-                let due = self
-                    .iterator_due
-                    .max(now + self.failing.next_wait(&mut self.rng));
+                let due = self.iterator_due.max(now + self.failing.next_wait(&mut self.rng));
                 self.proceed_with(Step::FetchIterator, due);
             }
             ref step => {
                 if *step == Step::ListForShard {
-                    notices.push(Notice::Gap(format!(
-                        "{}: the shard aged out before it was read to its end",
-                        self.shard
-                    )));
+                    notices
+                        .push(Notice::Gap(format!("{}: the shard aged out before it was read to its end", self.shard)));
                 } else if children.is_empty() {
                     notices.push(Notice::Trouble(format!(
                         "{}: the shard is closed but no listing names a child",
@@ -367,13 +329,7 @@ impl Polling {
         }
     }
 
-    fn on_failure(
-        &mut self,
-        kind: ErrorKind,
-        message: String,
-        now: Moment,
-        notices: &mut Vec<Notice>,
-    ) {
+    fn on_failure(&mut self, kind: ErrorKind, message: String, now: Moment, notices: &mut Vec<Notice>) {
         let call = match self.step {
             Step::FetchIterator => Call::GetShardIterator,
             Step::FetchRecords { .. } => Call::GetRecords,
@@ -397,32 +353,22 @@ impl Polling {
                 self.wait_out(call, kind, &message, wait, now, notices);
             }
             Reaction::RetrySlowly => self.wait_out(call, kind, &message, SLOW_RETRY, now, notices),
-            Reaction::RenewIterator => {
-                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now))
-            }
+            Reaction::RenewIterator => self.proceed_with(Step::FetchIterator, self.iterator_due.max(now)),
             Reaction::RenewIteratorOnce if !self.renewed_once => {
                 self.renewed_once = true;
                 self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
             }
             Reaction::FromOldest => self.on_position_refused(kind, message, now, notices),
             Reaction::AskListing => {
-                notices.push(Notice::Trouble(format!(
-                    "{}: {call}: {kind}; asking for a listing: {message}",
-                    self.shard
-                )));
+                notices
+                    .push(Notice::Trouble(format!("{}: {call}: {kind}; asking for a listing: {message}", self.shard)));
                 self.proceed_with(Step::ListForShard, now);
             }
             Reaction::RenewIteratorOnce | Reaction::Fail => self.fail(call, kind, &message, now),
         }
     }
 
-    fn on_position_refused(
-        &mut self,
-        kind: ErrorKind,
-        message: String,
-        now: Moment,
-        notices: &mut Vec<Notice>,
-    ) {
+    fn on_position_refused(&mut self, kind: ErrorKind, message: String, now: Moment, notices: &mut Vec<Notice>) {
         let call = Call::GetShardIterator;
         match self.position {
             ReadFrom::After(ref sequence) => {
@@ -439,9 +385,7 @@ impl Polling {
                 let wait = self.failing.next_wait(&mut self.rng);
                 self.wait_out(call, kind, &message, wait, now, notices);
             }
-            ReadFrom::AtTimestamp(_) | ReadFrom::TrimHorizon => {
-                self.fail(call, kind, &message, now)
-            }
+            ReadFrom::AtTimestamp(_) | ReadFrom::TrimHorizon => self.fail(call, kind, &message, now),
         }
     }
 

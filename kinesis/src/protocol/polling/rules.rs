@@ -6,9 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::fake_shard::{FakeShard, Faults, Put, SERVICE_MS, SHARD, child};
-use super::{
-    Action, Answer, Input, IteratorFrom, Notice, PAGE_ITEMS_MAX, Polling, PollingSettings, Turn,
-};
+use super::{Action, Answer, Input, IteratorFrom, Notice, PAGE_ITEMS_MAX, Polling, PollingSettings, Turn};
 use crate::protocol::id::SequenceNumber;
 use crate::protocol::pacing::{CALL_INTERVAL, READ_BYTES_PER_S};
 use crate::protocol::position::ReadFrom;
@@ -28,10 +26,7 @@ struct Reader {
 
 impl Reader {
     fn at(position: ReadFrom) -> Reader {
-        let settings = PollingSettings {
-            margin_ms: 0,
-            ..PollingSettings::default()
-        };
+        let settings = PollingSettings { margin_ms: 0, ..PollingSettings::default() };
         let mut reader = Reader {
             machine: Polling::new(settings, Arc::from(SHARD), position),
             clock: ServiceClock::new(),
@@ -47,10 +42,7 @@ impl Reader {
     /// One that has its first iterator and asks for records.
     fn reading() -> Reader {
         let mut reader = Reader::at(ReadFrom::TrimHorizon);
-        assert_eq!(
-            reader.action,
-            Action::FetchIterator(IteratorFrom::TrimHorizon)
-        );
+        assert_eq!(reader.action, Action::FetchIterator(IteratorFrom::TrimHorizon));
         reader.tell(Input::Iterator("i0".to_owned()));
         assert_eq!(reader.action, records_from("i0"));
         reader
@@ -64,9 +56,7 @@ impl Reader {
 
     /// How long it sleeps before the next call; then it is that call's turn.
     fn sleep_ms(&mut self) -> u64 {
-        let Action::Sleep { until } = self.action else {
-            panic!("not asleep: {:?}", self.action)
-        };
+        let Action::Sleep { until } = self.action else { panic!("not asleep: {:?}", self.action) };
         let slept = until.since(self.now);
         self.now = until;
         self.sent = until;
@@ -75,10 +65,7 @@ impl Reader {
     }
 
     fn fail(&mut self, kind: ErrorKind) {
-        self.tell(Input::Failed {
-            kind,
-            message: "because".to_owned(),
-        });
+        self.tell(Input::Failed { kind, message: "because".to_owned() });
     }
 
     fn answer(&mut self, batch: RecordBatch, next: Option<&str>, behind_ms: Option<u64>) {
@@ -93,19 +80,9 @@ impl Reader {
         date_ms: Option<i64>,
         children: Vec<crate::protocol::ShardInfo>,
     ) {
-        let timing = Timing {
-            sent: self.sent,
-            received: self.now,
-            date_ms,
-        };
+        let timing = Timing { sent: self.sent, received: self.now, date_ms };
         let next_iterator = next.map(str::to_owned);
-        self.tell(Input::Records(Answer {
-            batch,
-            next_iterator,
-            behind_ms,
-            children,
-            timing,
-        }));
+        self.tell(Input::Records(Answer { batch, next_iterator, behind_ms, children, timing }));
     }
 
     fn evidence(&self) -> Option<i64> {
@@ -116,25 +93,18 @@ impl Reader {
     }
 
     fn troubled(&self) -> bool {
-        self.notices
-            .iter()
-            .any(|notice| matches!(notice, Notice::Trouble(_)))
+        self.notices.iter().any(|notice| matches!(notice, Notice::Trouble(_)))
     }
 }
 
 fn records_from(iterator: &str) -> Action {
-    Action::FetchRecords {
-        iterator: iterator.to_owned(),
-        limit: 10_000,
-    }
+    Action::FetchRecords { iterator: iterator.to_owned(), limit: 10_000 }
 }
 
 fn batch(records: &[(u64, i64)]) -> RecordBatch {
     let mut builder = RecordBatchBuilder::new();
     for (sequence, arrival_ms) in records {
-        builder
-            .push("k", b"x", &sequence.to_string(), *arrival_ms)
-            .unwrap();
+        builder.push("k", b"x", &sequence.to_string(), *arrival_ms).unwrap();
     }
     builder.finish()
 }
@@ -145,10 +115,7 @@ fn after(sequence: u64) -> ReadFrom {
 
 #[test]
 fn pinned_start_is_asked_for_by_its_timestamp() {
-    assert_eq!(
-        Reader::at(ReadFrom::AtTimestamp(77)).action,
-        Action::FetchIterator(IteratorFrom::AtTimestamp(77))
-    );
+    assert_eq!(Reader::at(ReadFrom::AtTimestamp(77)).action, Action::FetchIterator(IteratorFrom::AtTimestamp(77)));
 }
 
 #[cfg(feature = "sabotage")]
@@ -165,10 +132,7 @@ fn planted_bug_asks_for_the_latest_instead() {
 fn answer_with_records_is_followed_at_once_within_the_pace() {
     let mut reader = Reader::reading();
     reader.answer(batch(&[(1, 5)]), Some("i1"), Some(0));
-    assert_eq!(
-        (reader.sleep_ms(), &reader.action),
-        (200, &records_from("i1"))
-    );
+    assert_eq!((reader.sleep_ms(), &reader.action), (200, &records_from("i1")));
 }
 
 #[test]
@@ -176,11 +140,7 @@ fn empty_but_behind_walks_on_within_the_pace_and_proves_nothing() {
     let mut reader = Reader::reading();
     for _ in 0..5 {
         reader.answer(batch(&[]), Some("i1"), Some(60_000));
-        assert!(
-            matches!(reader.notices[..], [Notice::Lagging { behind_ms: 60_000 }]),
-            "{:?}",
-            reader.notices
-        );
+        assert!(matches!(reader.notices[..], [Notice::Lagging { behind_ms: 60_000 }]), "{:?}", reader.notices);
         assert_eq!(reader.sleep_ms(), 200);
     }
 }
@@ -191,10 +151,7 @@ fn idle_interval_grows_to_a_second_and_snaps_back() {
     for whole_ms in [200, 300, 450, 675, 1_000, 1_000] {
         reader.answer(batch(&[]), Some("i"), Some(0));
         let slept = reader.sleep_ms();
-        assert!(
-            (slept == 200 || slept >= whole_ms * 9 / 10) && slept <= whole_ms,
-            "{slept} of {whole_ms} ms"
-        );
+        assert!((slept == 200 || slept >= whole_ms * 9 / 10) && slept <= whole_ms, "{slept} of {whole_ms} ms");
     }
     reader.answer(batch(&[(1, 5)]), Some("i"), Some(0));
     assert_eq!(reader.sleep_ms(), 200);
@@ -206,9 +163,7 @@ fn idle_interval_grows_to_a_second_and_snaps_back() {
 fn ten_mebibytes_cost_five_seconds() {
     let mut reader = Reader::reading();
     let mut builder = RecordBatchBuilder::new();
-    builder
-        .push("", &vec![0; 10 * 1024 * 1024], "1", 5)
-        .unwrap();
+    builder.push("", &vec![0; 10 * 1024 * 1024], "1", 5).unwrap();
     reader.answer(builder.finish(), Some("i1"), Some(9));
     assert_eq!(reader.sleep_ms(), 5_000);
 }
@@ -244,13 +199,7 @@ fn answer_without_lag_or_without_next_iterator_is_no_evidence() {
     reader.answer(batch(&[]), Some("i1"), None);
     assert_eq!(reader.evidence(), None);
     reader.sleep_ms();
-    reader.answer_with(
-        batch(&[]),
-        None,
-        Some(0),
-        Some(SERVICE_MS),
-        vec![child("shardId-000000000001")],
-    );
+    reader.answer_with(batch(&[]), None, Some(0), Some(SERVICE_MS), vec![child("shardId-000000000001")]);
     assert_eq!(reader.evidence(), None);
 }
 
@@ -285,10 +234,7 @@ fn expired_iterator_before_the_first_record_is_renewed_at_the_pinned_start() {
     reader.tell(Input::Iterator("i0".to_owned()));
     reader.now = Moment::from_millis(400_000);
     reader.fail(ErrorKind::ExpiredIterator);
-    assert_eq!(
-        reader.action,
-        Action::FetchIterator(IteratorFrom::AtTimestamp(77))
-    );
+    assert_eq!(reader.action, Action::FetchIterator(IteratorFrom::AtTimestamp(77)));
 }
 
 #[test]
@@ -299,10 +245,7 @@ fn throttled_reader_waits_a_second_or_more_and_keeps_its_iterator() {
         reader.fail(ErrorKind::Throttled);
         assert!(reader.troubled());
         let slept = reader.sleep_ms();
-        assert!(
-            (1_000..=8_000).contains(&slept) && slept * 2 >= last,
-            "{slept} ms after {last} ms"
-        );
+        assert!((1_000..=8_000).contains(&slept) && slept * 2 >= last, "{slept} ms after {last} ms");
         assert_eq!(reader.action, records_from("i0"));
         last = slept;
     }
@@ -313,13 +256,7 @@ fn throttled_reader_waits_a_second_or_more_and_keeps_its_iterator() {
 fn passing_error_is_retried_for_as_long_as_it_takes() {
     let mut reader = Reader::reading();
     for attempt in 0..200 {
-        reader.fail(
-            [
-                ErrorKind::Connection,
-                ErrorKind::Unavailable,
-                ErrorKind::Timeout,
-            ][attempt % 3],
-        );
+        reader.fail([ErrorKind::Connection, ErrorKind::Unavailable, ErrorKind::Timeout][attempt % 3]);
         let slept = reader.sleep_ms();
         assert!((200..=5_000).contains(&slept), "{slept} ms");
         assert_eq!(reader.action, records_from("i0"));
@@ -330,9 +267,7 @@ fn passing_error_is_retried_for_as_long_as_it_takes() {
 fn permanent_error_fails_with_shard_and_call() {
     let mut reader = Reader::at(ReadFrom::TrimHorizon);
     reader.fail(ErrorKind::AccessDenied);
-    let Action::Failed { kind, message } = &reader.action else {
-        panic!("{:?}", reader.action)
-    };
+    let Action::Failed { kind, message } = &reader.action else { panic!("{:?}", reader.action) };
     assert_eq!(*kind, ErrorKind::AccessDenied);
     assert_eq!(message, "shardId-000000000000: GetShardIterator: because");
 }
@@ -342,17 +277,10 @@ fn invalid_iterator_is_renewed_once_then_the_reader_fails() {
     let mut reader = Reader::reading();
     reader.fail(ErrorKind::InvalidArgument);
     reader.sleep_ms();
-    assert_eq!(
-        reader.action,
-        Action::FetchIterator(IteratorFrom::TrimHorizon)
-    );
+    assert_eq!(reader.action, Action::FetchIterator(IteratorFrom::TrimHorizon));
     reader.tell(Input::Iterator("i1".to_owned()));
     reader.fail(ErrorKind::InvalidArgument);
-    assert!(
-        matches!(reader.action, Action::Failed { .. }),
-        "{:?}",
-        reader.action
-    );
+    assert!(matches!(reader.action, Action::Failed { .. }), "{:?}", reader.action);
 }
 
 #[test]
@@ -361,10 +289,7 @@ fn position_past_retention_reads_on_from_the_oldest_record_and_notes_the_gap() {
     reader.fail(ErrorKind::InvalidArgument);
     assert!(matches!(reader.notices[..], [Notice::Gap(_)]));
     reader.sleep_ms();
-    assert_eq!(
-        reader.action,
-        Action::FetchIterator(IteratorFrom::TrimHorizon)
-    );
+    assert_eq!(reader.action, Action::FetchIterator(IteratorFrom::TrimHorizon));
 }
 
 #[test]
@@ -378,10 +303,7 @@ fn refused_start_time_is_never_replaced_by_the_oldest_record() {
             break;
         }
         reader.sleep_ms();
-        assert_eq!(
-            reader.action,
-            Action::FetchIterator(IteratorFrom::AtTimestamp(77))
-        );
+        assert_eq!(reader.action, Action::FetchIterator(IteratorFrom::AtTimestamp(77)));
     }
     assert_eq!(tries, 7);
 }
@@ -392,34 +314,20 @@ fn aged_out_shard_ends_with_a_gap_and_missing_stream_fails() {
     reader.fail(ErrorKind::NotFound);
     assert_eq!(reader.action, Action::ListShards);
     reader.tell(Input::Shards(vec![child("shardId-000000000001")]));
-    assert!(
-        matches!(&reader.notices[..], [Notice::Gap(_), Notice::Drained { children }] if children.len() == 1)
-    );
+    assert!(matches!(&reader.notices[..], [Notice::Gap(_), Notice::Drained { children }] if children.len() == 1));
     assert_eq!(reader.action, Action::Finished);
 
     let mut reader = Reader::reading();
     reader.fail(ErrorKind::NotFound);
     reader.fail(ErrorKind::NotFound);
-    assert!(matches!(
-        reader.action,
-        Action::Failed {
-            kind: ErrorKind::NotFound,
-            ..
-        }
-    ));
+    assert!(matches!(reader.action, Action::Failed { kind: ErrorKind::NotFound, .. }));
 }
 
 #[test]
 fn closed_shard_hands_on_its_last_records_before_its_children() {
     let mut reader = Reader::reading();
     let children = vec![child("shardId-000000000001"), child("shardId-000000000002")];
-    reader.answer_with(
-        batch(&[(1, 5)]),
-        None,
-        Some(0),
-        Some(SERVICE_MS),
-        children.clone(),
-    );
+    reader.answer_with(batch(&[(1, 5)]), None, Some(0), Some(SERVICE_MS), children.clone());
     let [Notice::Records(_), Notice::Drained { children: seen }] = &reader.notices[..] else {
         panic!("{:?}", reader.notices)
     };
@@ -429,10 +337,7 @@ fn closed_shard_hands_on_its_last_records_before_its_children() {
 
 #[test]
 fn children_that_the_answer_does_not_name_are_looked_up() {
-    let stranger = crate::protocol::ShardInfo {
-        id: Arc::from("shardId-9"),
-        parents: vec![Arc::from("shardId-8")],
-    };
+    let stranger = crate::protocol::ShardInfo { id: Arc::from("shardId-9"), parents: vec![Arc::from("shardId-8")] };
     for children in [vec![], vec![stranger.clone()]] {
         let mut reader = Reader::reading();
         reader.answer_with(batch(&[]), None, Some(0), None, children);
@@ -440,18 +345,9 @@ fn children_that_the_answer_does_not_name_are_looked_up() {
         reader.tell(Input::Shards(vec![stranger.clone()]));
         assert!(reader.notices.is_empty());
         reader.sleep_ms();
-        assert_eq!(
-            reader.action,
-            Action::ListShards,
-            "the listing may be behind"
-        );
-        reader.tell(Input::Shards(vec![
-            stranger.clone(),
-            child("shardId-000000000001"),
-        ]));
-        assert!(
-            matches!(&reader.notices[..], [Notice::Drained { children }] if children.len() == 1)
-        );
+        assert_eq!(reader.action, Action::ListShards, "the listing may be behind");
+        reader.tell(Input::Shards(vec![stranger.clone(), child("shardId-000000000001")]));
+        assert!(matches!(&reader.notices[..], [Notice::Drained { children }] if children.len() == 1));
     }
 }
 
@@ -460,38 +356,28 @@ fn records_later_than_the_stop_are_held_back_and_the_position_stays_before_them(
     let mut reader = Reader::reading();
     reader.machine.stop_at(100);
     // stamps:            90     100    101 (held back)  99
-    reader.answer(
-        batch(&[(1, 90), (2, 100), (3, 101), (4, 99)]),
-        Some("i1"),
-        Some(0),
+    reader.answer(batch(&[(1, 90), (2, 100), (3, 101), (4, 99)]), Some("i1"), Some(0));
+    assert!(
+        matches!(reader.notices.pop(), Some(Notice::Withheld { highest_ms: 101 })),
+        "what is held back still says how far the shard has come"
     );
-    let Some(Notice::Records(emission)) = reader.notices.pop() else {
-        panic!()
-    };
+    let Some(Notice::Records(emission)) = reader.notices.pop() else { panic!() };
     let (_, pages) = emission.into_parts();
-    assert_eq!(
-        (pages[0].indices.as_slice(), &pages[0].position),
-        (&[0, 1, 3][..], &after(2))
-    );
+    assert_eq!((pages[0].indices.as_slice(), &pages[0].position), (&[0, 1, 3][..], &after(2)));
     reader.sleep_ms();
     reader.answer(batch(&[(5, 100)]), Some("i2"), Some(0));
-    let Some(Notice::Records(emission)) = reader.notices.pop() else {
-        panic!()
-    };
+    let Some(Notice::Records(emission)) = reader.notices.pop() else { panic!() };
     assert_eq!(emission.into_parts().1[0].position, after(2), "frozen");
     reader.sleep_ms();
     reader.answer(batch(&[(6, 200)]), Some("i3"), Some(0));
     assert!(
-        reader.notices.is_empty(),
-        "nothing to pass on: {:?}",
+        matches!(reader.notices[..], [Notice::Withheld { highest_ms: 200 }]),
+        "no record to pass on: {:?}",
         reader.notices
     );
     reader.sleep_ms();
     reader.answer(batch(&[]), Some("i4"), Some(0));
-    assert!(
-        reader.evidence().is_some(),
-        "polling goes on for the evidence"
-    );
+    assert!(reader.evidence().is_some(), "polling goes on for the evidence");
     assert_eq!(reader.machine.counters().withheld, 2);
 }
 
@@ -500,22 +386,10 @@ fn big_answer_is_passed_on_in_pages_each_with_its_position() {
     let mut reader = Reader::reading();
     let records: Vec<(u64, i64)> = (1..=2_500).map(|n| (n, 5)).collect();
     reader.answer(batch(&records), Some("i1"), Some(0));
-    let Some(Notice::Records(emission)) = reader.notices.pop() else {
-        panic!()
-    };
+    let Some(Notice::Records(emission)) = reader.notices.pop() else { panic!() };
     let (_, pages) = emission.into_parts();
-    let shape: Vec<(usize, ReadFrom)> = pages
-        .iter()
-        .map(|page| (page.indices.len(), page.position.clone()))
-        .collect();
-    assert_eq!(
-        shape,
-        [
-            (PAGE_ITEMS_MAX, after(1_024)),
-            (PAGE_ITEMS_MAX, after(2_048)),
-            (452, after(2_500))
-        ]
-    );
+    let shape: Vec<(usize, ReadFrom)> = pages.iter().map(|page| (page.indices.len(), page.position.clone())).collect();
+    assert_eq!(shape, [(PAGE_ITEMS_MAX, after(1_024)), (PAGE_ITEMS_MAX, after(2_048)), (452, after(2_500))]);
 }
 
 #[test]
@@ -523,20 +397,11 @@ fn page_is_bounded_by_bytes_but_holds_at_least_one_record() {
     let mut reader = Reader::reading();
     let mut builder = RecordBatchBuilder::new();
     for (sequence, bytes) in [(1, 200_000), (2, 100_000), (3, 900_000), (4, 10)] {
-        builder
-            .push("", &vec![0; bytes], &sequence.to_string(), 5)
-            .unwrap();
+        builder.push("", &vec![0; bytes], &sequence.to_string(), 5).unwrap();
     }
     reader.answer(builder.finish(), Some("i1"), Some(0));
-    let Some(Notice::Records(emission)) = reader.notices.pop() else {
-        panic!()
-    };
-    let pages: Vec<Vec<u32>> = emission
-        .into_parts()
-        .1
-        .into_iter()
-        .map(|page| page.indices)
-        .collect();
+    let Some(Notice::Records(emission)) = reader.notices.pop() else { panic!() };
+    let pages: Vec<Vec<u32>> = emission.into_parts().1.into_iter().map(|page| page.indices).collect();
     assert_eq!(pages, [vec![0], vec![1], vec![2], vec![3]]);
 }
 

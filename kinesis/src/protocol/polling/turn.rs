@@ -19,11 +19,7 @@ pub struct PollingSettings {
 
 impl Default for PollingSettings {
     fn default() -> PollingSettings {
-        PollingSettings {
-            margin_ms: 1_000,
-            records_per_call_max: 10_000,
-            seed: 0,
-        }
+        PollingSettings { margin_ms: 1_000, records_per_call_max: 10_000, seed: 0 }
     }
 }
 
@@ -77,6 +73,11 @@ pub struct Turn {
 pub enum Notice {
     /// Records, to be passed on in pages.
     Records(Emission),
+    /// Records were held back because they are stamped later than the stop; for the watermark they count as read.
+    Withheld {
+        /// The latest stamp among them, ms since 1970.
+        highest_ms: i64,
+    },
     /// Every record stamped before this time (ms since 1970, margin taken off) has been passed on.
     Evidence {
         /// Rises from notice to notice.

@@ -56,17 +56,9 @@ pub struct ClientSettings {
 impl Default for ClientSettings {
     /// Connect 3 s, head 10 s, stall 10 s, 32 idle for at most 20 s, bodies up to 64 MiB.
     fn default() -> Self {
-        let patience = Patience {
-            connect: Duration::from_secs(3),
-            head: Duration::from_secs(10),
-            stall: Duration::from_secs(10),
-        };
-        ClientSettings {
-            patience,
-            idle_max: 32,
-            idle_age_max: Duration::from_secs(20),
-            body_bytes_max: 64 << 20,
-        }
+        let patience =
+            Patience { connect: Duration::from_secs(3), head: Duration::from_secs(10), stall: Duration::from_secs(10) };
+        ClientSettings { patience, idle_max: 32, idle_age_max: Duration::from_secs(20), body_bytes_max: 64 << 20 }
     }
 }
 
@@ -108,10 +100,7 @@ struct Inner {
 
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClient")
-            .field("settings", &self.0.settings)
-            .field("idle", &self.0.pool.idle())
-            .finish()
+        f.debug_struct("HttpClient").field("settings", &self.0.settings).field("idle", &self.0.pool.idle()).finish()
     }
 }
 
@@ -129,11 +118,7 @@ impl HttpClient {
     /// A client without connections.
     #[must_use]
     pub fn new(settings: ClientSettings) -> Self {
-        HttpClient(Rc::new(Inner {
-            settings,
-            pool: Pool::default(),
-            resolved: RefCell::default(),
-        }))
+        HttpClient(Rc::new(Inner { settings, pool: Pool::default(), resolved: RefCell::default() }))
     }
 
     /// Sends the request, whose address is absolute, and gives the whole answer, whatever its status.
@@ -148,32 +133,19 @@ impl HttpClient {
     ///
     /// # Errors
     /// As `call`.
-    pub async fn call_within(
-        &self,
-        request: Request<Bytes>,
-        patience: Patience,
-    ) -> Result<Response<Bytes>, HttpError> {
+    pub async fn call_within(&self, request: Request<Bytes>, patience: Patience) -> Result<Response<Bytes>, HttpError> {
         let target = Target::of(request.uri())?;
         let poison = request.extensions().get::<Poison>().cloned();
         let mut request = in_origin_form(request, &target);
         loop {
-            let (mut link, reused) = match self
-                .0
-                .pool
-                .take(&target.address, self.0.settings.idle_age_max)
-            {
+            let (mut link, reused) = match self.0.pool.take(&target.address, self.0.settings.idle_age_max) {
                 Some(kept) => (kept, true),
                 None => (self.dial(&target, patience.connect).await?, false),
             };
-            match self
-                .exchange(&mut link, request, &target, patience, reused)
-                .await
-            {
+            match self.exchange(&mut link, request, &target, patience, reused).await {
                 Ok(response) => {
                     link.poison = poison;
-                    self.0
-                        .pool
-                        .put(&target.address, link, self.0.settings.idle_max);
+                    self.0.pool.put(&target.address, link, self.0.settings.idle_max);
                     return Ok(response);
                 }
                 Err(Refused::Unwritten(unwritten)) if reused => request = *unwritten,
@@ -208,27 +180,16 @@ impl HttpClient {
                 self.0.resolved.borrow_mut().remove(&target.address);
                 match error.kind() {
                     std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
-                    _ => HttpError::Connect {
-                        address: target.address.clone(),
-                        reason: error.to_string(),
-                    },
+                    _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
                 }
             })
         });
-        let connection = connected
-            .await
-            .unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)))?;
+        let connection = connected.await.unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)))?;
         let glimpse = connection.glimpse();
-        let (sender, connection) = http1::handshake(connection)
-            .await
-            .map_err(|error| target.failure(&error))?;
+        let (sender, connection) = http1::handshake(connection).await.map_err(|error| target.failure(&error))?;
         // Ends when either side closes; what it says then, the call has heard.
         spawn(async move { drop(connection.await) }).detach();
-        Ok(Link {
-            sender,
-            glimpse,
-            poison: None,
-        })
+        Ok(Link { sender, glimpse, poison: None })
     }
 
     async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, HttpError> {
@@ -239,14 +200,8 @@ impl HttpClient {
         }
         let addresses = tcp::resolve(&target.host, target.port)
             .await
-            .map_err(|error| HttpError::Dns {
-                host: target.host.clone(),
-                reason: error.to_string(),
-            })?;
-        self.0
-            .resolved
-            .borrow_mut()
-            .insert(target.address.clone(), (Instant::now(), addresses.clone()));
+            .map_err(|error| HttpError::Dns { host: target.host.clone(), reason: error.to_string() })?;
+        self.0.resolved.borrow_mut().insert(target.address.clone(), (Instant::now(), addresses.clone()));
         Ok(addresses)
     }
 
@@ -271,29 +226,19 @@ impl HttpClient {
                 }),
             }
         });
-        let (sent_at, response) = answered
-            .await
-            .unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, patience.head))))?;
-        let exchange = Exchange {
-            sent_at,
-            head_at: Instant::now(),
-            reused,
-        };
+        let (sent_at, response) =
+            answered.await.unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, patience.head))))?;
+        let exchange = Exchange { sent_at, head_at: Instant::now(), reused };
         let (mut head, body) = response.into_parts();
         // The body has its own clock: a big one may take longer than a head may.
         let bytes_max = self.0.settings.body_bytes_max;
-        let body = collect(body, bytes_max, Some(patience.stall))
-            .await
-            .map_err(|cut| {
-                Refused::Failed(match cut {
-                    Cut::Stalled => target.timeout(Waited::Body, patience.stall),
-                    Cut::TooLarge => HttpError::TooLarge {
-                        address: target.address.clone(),
-                        limit_bytes: bytes_max,
-                    },
-                    Cut::Failed(error) => target.failure(&error),
-                })
-            })?;
+        let body = collect(body, bytes_max, Some(patience.stall)).await.map_err(|cut| {
+            Refused::Failed(match cut {
+                Cut::Stalled => target.timeout(Waited::Body, patience.stall),
+                Cut::TooLarge => HttpError::TooLarge { address: target.address.clone(), limit_bytes: bytes_max },
+                Cut::Failed(error) => target.failure(&error),
+            })
+        })?;
         head.extensions.insert(exchange);
         Ok(Response::from_parts(head, body))
     }
@@ -308,13 +253,8 @@ enum Refused {
 
 impl Target {
     fn of(uri: &Uri) -> Result<Target, HttpError> {
-        let unusable = || HttpError::Address {
-            address: uri.to_string(),
-        };
-        let host = uri
-            .host()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(unusable)?;
+        let unusable = || HttpError::Address { address: uri.to_string() };
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(unusable)?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
         if !tls && uri.scheme() != Some(&Scheme::HTTP) {
             return Err(unusable());
@@ -327,25 +267,13 @@ impl Target {
         }
         let host_header = if port == default_port { host } else { &address };
         let host_header = HeaderValue::from_str(host_header).map_err(|_| unusable())?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        Ok(Target {
-            address,
-            host,
-            port,
-            host_header,
-        })
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Target { address, host, port, host_header })
     }
 
     fn timeout(&self, waited: Waited, limit: Duration) -> HttpError {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        HttpError::Timeout {
-            waited,
-            address: self.address.clone(),
-            limit_ms,
-        }
+        HttpError::Timeout { waited, address: self.address.clone(), limit_ms }
     }
 
     fn failure(&self, error: &hyper::Error) -> HttpError {
@@ -354,27 +282,17 @@ impl Target {
         if let Some(cause) = std::error::Error::source(error) {
             reason = format!("{reason}: {cause}");
         }
-        if error.is_parse() {
-            HttpError::Protocol { address, reason }
-        } else {
-            HttpError::Reset { address, reason }
-        }
+        if error.is_parse() { HttpError::Protocol { address, reason } } else { HttpError::Reset { address, reason } }
     }
 }
 
 /// As it goes over the wire: path and query in the request line, the rest in `Host`.
 fn in_origin_form(request: Request<Bytes>, target: &Target) -> Request<Full<Bytes>> {
     let (mut head, body) = request.into_parts();
-    let path = head
-        .uri
-        .path_and_query()
-        .cloned()
-        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     head.uri = Uri::from(path);
     head.version = http::Version::HTTP_11;
-    head.headers
-        .entry(HOST)
-        .or_insert_with(|| target.host_header.clone());
+    head.headers.entry(HOST).or_insert_with(|| target.host_header.clone());
     Request::from_parts(head, Full::new(body))
 }
 

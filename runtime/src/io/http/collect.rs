@@ -27,11 +27,7 @@ pub(super) enum Cut {
 
 /// The whole body. Cost: one allocation if its length was declared, and none but hyper's if it came in one frame.
 /// One timer each `stall`, not one a frame.
-pub(super) async fn collect(
-    mut body: Incoming,
-    bytes_max: u64,
-    stall: Option<Duration>,
-) -> Result<Bytes, Cut> {
+pub(super) async fn collect(mut body: Incoming, bytes_max: u64, stall: Option<Duration>) -> Result<Bytes, Cut> {
     let declared = body.size_hint().exact();
     if declared.unwrap_or(0) > bytes_max {
         return Err(Cut::TooLarge);
@@ -74,18 +70,10 @@ pub(super) async fn collect(
         }
         if whole.is_empty() {
             let room = declared.unwrap_or(0).min(RESERVE_BYTES_MAX);
-            whole.reserve(
-                usize::try_from(room)
-                    .unwrap_or(0)
-                    .max(first.len() + data.len()),
-            );
+            whole.reserve(usize::try_from(room).unwrap_or(0).max(first.len() + data.len()));
             whole.extend_from_slice(&std::mem::take(&mut first));
         }
         whole.extend_from_slice(&data);
     }
-    Ok(if whole.is_empty() {
-        first
-    } else {
-        whole.freeze()
-    })
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }

@@ -77,9 +77,7 @@ pub enum HttpError {
         limit_bytes: u64,
     },
     /// An https address; see the message for what to do.
-    #[error(
-        "https is not supported by this build, so {address} cannot be called; give an http:// endpoint"
-    )]
+    #[error("https is not supported by this build, so {address} cannot be called; give an http:// endpoint")]
     TlsUnsupported {
         /// Host and port.
         address: String,
@@ -102,10 +100,7 @@ impl HttpError {
                 | HttpError::Connect { .. }
                 | HttpError::TlsUnsupported { .. }
                 | HttpError::Address { .. }
-                | HttpError::Timeout {
-                    waited: Waited::Connect,
-                    ..
-                }
+                | HttpError::Timeout { waited: Waited::Connect, .. }
         )
     }
 }
@@ -119,35 +114,14 @@ mod tests {
         let address = || "host:1".to_owned();
         let reason = || "why".to_owned();
         let texts = [
-            HttpError::Dns {
-                host: "host".into(),
-                reason: reason(),
-            },
-            HttpError::Connect {
-                address: address(),
-                reason: reason(),
-            },
-            HttpError::Timeout {
-                waited: Waited::Head,
-                address: address(),
-                limit_ms: 7,
-            },
-            HttpError::Reset {
-                address: address(),
-                reason: reason(),
-            },
-            HttpError::Protocol {
-                address: address(),
-                reason: reason(),
-            },
-            HttpError::TooLarge {
-                address: address(),
-                limit_bytes: 9,
-            },
+            HttpError::Dns { host: "host".into(), reason: reason() },
+            HttpError::Connect { address: address(), reason: reason() },
+            HttpError::Timeout { waited: Waited::Head, address: address(), limit_ms: 7 },
+            HttpError::Reset { address: address(), reason: reason() },
+            HttpError::Protocol { address: address(), reason: reason() },
+            HttpError::TooLarge { address: address(), limit_bytes: 9 },
             HttpError::TlsUnsupported { address: address() },
-            HttpError::Address {
-                address: "x".into(),
-            },
+            HttpError::Address { address: "x".into() },
         ]
         .map(|error| error.to_string());
         assert_eq!(

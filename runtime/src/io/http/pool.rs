@@ -22,9 +22,7 @@ pub(super) struct Link {
 
 impl Link {
     fn is_open(&self) -> bool {
-        !self.sender.is_closed()
-            && !self.poison.as_ref().is_some_and(Poison::is_poisoned)
-            && self.glimpse.is_quiet()
+        !self.sender.is_closed() && !self.poison.as_ref().is_some_and(Poison::is_poisoned) && self.glimpse.is_quiet()
     }
 }
 
@@ -43,9 +41,7 @@ impl Pool {
         let mut pool = self.0.borrow_mut();
         let idle = pool.get_mut(address)?;
         idle.retain(|idle| !idle.link.sender.is_closed() && idle.since.elapsed() < age_max);
-        std::iter::from_fn(|| idle.pop())
-            .map(|idle| idle.link)
-            .find(Link::is_open)
+        std::iter::from_fn(|| idle.pop()).map(|idle| idle.link).find(Link::is_open)
     }
 
     /// Keeps a connection whose last answer was read to its end.
@@ -57,10 +53,7 @@ impl Pool {
         let idle = pool.entry(address.to_owned()).or_default();
         idle.retain(|idle| !idle.link.sender.is_closed());
         if idle.len() < idle_max {
-            idle.push(Idle {
-                link,
-                since: Instant::now(),
-            });
+            idle.push(Idle { link, since: Instant::now() });
         }
     }
 

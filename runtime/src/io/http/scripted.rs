@@ -30,18 +30,12 @@ impl Scripted {
                 let stream = stream.expect("accepted");
                 // Each write is a packet: that is what scripts are about.
                 stream.set_nodelay(true).expect("it is a TCP socket");
-                let mut peer = Peer {
-                    stream,
-                    index: counter.fetch_add(1, Ordering::SeqCst),
-                };
+                let mut peer = Peer { stream, index: counter.fetch_add(1, Ordering::SeqCst) };
                 let script = Arc::clone(&script);
                 std::thread::spawn(move || script(&mut peer));
             }
         });
-        Scripted {
-            address,
-            connections,
-        }
+        Scripted { address, connections }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -65,13 +59,9 @@ impl Peer {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).expect("heads are text");
-        let length = head.lines().find_map(|line| {
-            line.to_ascii_lowercase()
-                .strip_prefix("content-length: ")?
-                .trim()
-                .parse()
-                .ok()
-        });
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.trim().parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         self.stream.read_exact(&mut body).ok()?;
         Some((head, body))
@@ -79,17 +69,11 @@ impl Peer {
 
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         // The client may have gone, which is what some tests are about.
-        let _ = self
-            .stream
-            .write_all(bytes.as_ref())
-            .and_then(|()| self.stream.flush());
+        let _ = self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush());
     }
 
     pub(crate) fn ok(&mut self, body: &str) {
-        self.write(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        ));
+        self.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
     }
 
     /// Answers every request alike until the client closes.

@@ -44,10 +44,7 @@ pub struct ServerSettings {
 impl Default for ServerSettings {
     /// 16 MiB; 1 s.
     fn default() -> Self {
-        ServerSettings {
-            body_bytes_max: 16 << 20,
-            grace: Duration::from_secs(1),
-        }
+        ServerSettings { body_bytes_max: 16 << 20, grace: Duration::from_secs(1) }
     }
 }
 
@@ -64,9 +61,7 @@ pub enum BindError {
     #[error("{0} is no address of this machine; use 127.0.0.1:PORT or 0.0.0.0:PORT")]
     NotHere(String),
     /// It is no address.
-    #[error(
-        "`{address}` is not an address to listen at ({reason}); write HOST:PORT, such as 127.0.0.1:4567"
-    )]
+    #[error("`{address}` is not an address to listen at ({reason}); write HOST:PORT, such as 127.0.0.1:4567")]
     Address {
         /// As given.
         address: String,
@@ -108,20 +103,11 @@ impl Listener {
 /// # Errors
 /// Each a sentence with the remedy.
 pub async fn bind(address: &str) -> Result<Listener, BindError> {
-    let unusable = |reason: String| BindError::Address {
-        address: address.to_owned(),
-        reason,
-    };
-    let (host, port) = address
-        .rsplit_once(':')
-        .ok_or_else(|| unusable("there is no port".into()))?;
-    let port = port
-        .parse()
-        .map_err(|_| unusable("the port is no number up to 65535".into()))?;
+    let unusable = |reason: String| BindError::Address { address: address.to_owned(), reason };
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| unusable("there is no port".into()))?;
+    let port = port.parse().map_err(|_| unusable("the port is no number up to 65535".into()))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = tcp::resolve(host, port)
-        .await
-        .map_err(|error| unusable(error.to_string()))?;
+    let addresses = tcp::resolve(host, port).await.map_err(|error| unusable(error.to_string()))?;
     // Binding and listening return at once; a shared port would be found by nobody (see `socket`).
     let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(|error| {
         let address = address.to_owned();
@@ -129,48 +115,25 @@ pub async fn bind(address: &str) -> Result<Listener, BindError> {
             io::ErrorKind::AddrInUse => BindError::InUse(address),
             io::ErrorKind::PermissionDenied => BindError::Forbidden(address),
             io::ErrorKind::AddrNotAvailable => BindError::NotHere(address),
-            _ => BindError::Other {
-                address,
-                reason: error.to_string(),
-            },
+            _ => BindError::Other { address, reason: error.to_string() },
         }
     })?;
-    let address = listener.local_addr().map_err(|error| BindError::Other {
-        address: address.to_owned(),
-        reason: error.to_string(),
-    })?;
-    Ok(Listener {
-        socket: socket::listener(listener),
-        address,
-    })
+    let address = listener
+        .local_addr()
+        .map_err(|error| BindError::Other { address: address.to_owned(), reason: error.to_string() })?;
+    Ok(Listener { socket: socket::listener(listener), address })
 }
 
 /// Serves until `stop` is ready: then no connection is taken any more, answers under way are finished for at most
 /// `grace`, and all connections are closed. Dropping the future closes everything at once.
-pub async fn serve(
-    listener: Listener,
-    settings: ServerSettings,
-    handler: Handler,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn serve(listener: Listener, settings: ServerSettings, handler: Handler, stop: impl Future<Output = ()>) {
     let mut connections = FuturesUnordered::new();
     let mut stoppers = Vec::new();
-    accept_until(
-        stop,
-        &listener,
-        settings,
-        &handler,
-        &mut connections,
-        &mut stoppers,
-    )
-    .await;
+    accept_until(stop, &listener, settings, &handler, &mut connections, &mut stoppers).await;
     // Who connects from now on is refused, not kept waiting.
     drop(listener);
     stoppers.iter().for_each(|(_, notifier)| notifier.notify());
-    let _ = tcp::within(settings.grace, async {
-        while connections.next().await.is_some() {}
-    })
-    .await;
+    let _ = tcp::within(settings.grace, async { while connections.next().await.is_some() {} }).await;
     for late in connections {
         let _ = late.cancel().await;
     }
@@ -238,23 +201,15 @@ async fn converse(
     drop(connection.await);
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    settings: ServerSettings,
-    handler: &Handler,
-) -> Response<Bytes> {
+async fn answer(request: Request<Incoming>, settings: ServerSettings, handler: &Handler) -> Response<Bytes> {
     let (head, body) = request.into_parts();
     match collect(body, settings.body_bytes_max, None).await {
         Ok(body) => handler(Request::from_parts(head, body)).await,
         Err(Cut::TooLarge) => {
-            let mut response = Response::new(Bytes::from(format!(
-                "the body is longer than {} bytes",
-                settings.body_bytes_max
-            )));
+            let mut response =
+                Response::new(Bytes::from(format!("the body is longer than {} bytes", settings.body_bytes_max)));
             *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }
         Err(Cut::Stalled | Cut::Failed(_)) => {

@@ -8,19 +8,13 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn quick() -> ClientSettings {
     ClientSettings {
-        patience: Patience {
-            connect: MS(500),
-            head: MS(300),
-            stall: MS(300),
-        },
+        patience: Patience { connect: MS(500), head: MS(300), stall: MS(300) },
         ..ClientSettings::default()
     }
 }
 
 fn post(url: &str, body: &'static str) -> Request<Bytes> {
-    Request::post(url)
-        .body(Bytes::from_static(body.as_bytes()))
-        .expect("a good request")
+    Request::post(url).body(Bytes::from_static(body.as_bytes())).expect("a good request")
 }
 
 fn run<F: Future>(f: F) -> F::Output {
@@ -38,14 +32,8 @@ fn connection_is_kept_and_used_again() {
     run(async {
         let client = HttpClient::new(quick());
         for i in 0..5 {
-            let response = client
-                .call(post(&server.url("/"), ""))
-                .await
-                .expect("it answers");
-            let exchange = response
-                .extensions()
-                .get::<Exchange>()
-                .expect("it is noted");
+            let response = client.call(post(&server.url("/"), "")).await.expect("it answers");
+            let exchange = response.extensions().get::<Exchange>().expect("it is noted");
             assert_eq!(exchange.reused, i > 0);
             assert!(exchange.sent_at <= exchange.head_at);
         }
@@ -63,10 +51,7 @@ fn server_that_closes_after_each_answer_costs_a_connection_and_no_error() {
     run(async {
         let client = HttpClient::new(quick());
         for _ in 0..10 {
-            assert_eq!(
-                text(&client, &server.url("/")).await.as_deref(),
-                Ok("answer")
-            );
+            assert_eq!(text(&client, &server.url("/")).await.as_deref(), Ok("answer"));
             sleep(MS(5)).await;
         }
         assert_eq!(server.connections(), 10);
@@ -84,10 +69,7 @@ fn stale_connection_found_only_when_written_to_is_replaced() {
         assert!(text(&client, &server.url("/")).await.is_ok());
         // The core is busy while the server closes: its connection's task has not run when the next call is made.
         std::thread::sleep(MS(30));
-        assert_eq!(
-            text(&client, &server.url("/")).await.as_deref(),
-            Ok("answer")
-        );
+        assert_eq!(text(&client, &server.url("/")).await.as_deref(), Ok("answer"));
     });
 }
 
@@ -103,34 +85,17 @@ fn request_line_is_in_origin_form_and_host_is_exact() {
     });
     run(async {
         let client = HttpClient::new(quick());
-        client
-            .call(post(&server.url("/a/b?c=d"), "body"))
-            .await
-            .expect("it answers");
+        client.call(post(&server.url("/a/b?c=d"), "body")).await.expect("it answers");
         let port = server.address.port();
-        client
-            .call(post(&format!("http://localhost:{port}"), ""))
-            .await
-            .expect("it answers");
+        client.call(post(&format!("http://localhost:{port}"), "")).await.expect("it answers");
     });
     let seen = seen.lock().expect("no panic");
-    let lines: Vec<Vec<&str>> = seen
-        .iter()
-        .map(|(head, _)| head.lines().collect())
-        .collect();
+    let lines: Vec<Vec<&str>> = seen.iter().map(|(head, _)| head.lines().collect()).collect();
     assert_eq!(lines[0][0], "POST /a/b?c=d HTTP/1.1");
-    assert!(
-        lines[0].contains(&format!("host: {}", server.address).as_str()),
-        "{:?}",
-        lines[0]
-    );
+    assert!(lines[0].contains(&format!("host: {}", server.address).as_str()), "{:?}", lines[0]);
     assert_eq!(seen[0].1, b"body");
     assert_eq!(lines[1][0], "POST / HTTP/1.1");
-    assert!(
-        lines[1].contains(&format!("host: localhost:{}", server.address.port()).as_str()),
-        "{:?}",
-        lines[1]
-    );
+    assert!(lines[1].contains(&format!("host: localhost:{}", server.address.port()).as_str()), "{:?}", lines[1]);
 }
 
 #[test]
@@ -146,24 +111,10 @@ fn default_port_is_left_out_of_host_and_brackets_out_of_the_address() {
 fn address_that_cannot_be_called_is_refused_at_once() {
     run(async {
         let client = HttpClient::new(quick());
-        let refusal = client
-            .call(post("https://kinesis.eu-west-1.amazonaws.com/", ""))
-            .await
-            .expect_err("no TLS");
-        assert_eq!(
-            refusal,
-            HttpError::TlsUnsupported {
-                address: "kinesis.eu-west-1.amazonaws.com:443".into()
-            }
-        );
-        assert!(matches!(
-            client.call(post("/no/host", "")).await,
-            Err(HttpError::Address { .. })
-        ));
-        assert!(matches!(
-            client.call(post("ftp://host/", "")).await,
-            Err(HttpError::Address { .. })
-        ));
+        let refusal = client.call(post("https://kinesis.eu-west-1.amazonaws.com/", "")).await.expect_err("no TLS");
+        assert_eq!(refusal, HttpError::TlsUnsupported { address: "kinesis.eu-west-1.amazonaws.com:443".into() });
+        assert!(matches!(client.call(post("/no/host", "")).await, Err(HttpError::Address { .. })));
+        assert!(matches!(client.call(post("ftp://host/", "")).await, Err(HttpError::Address { .. })));
     });
 }
 
@@ -180,22 +131,13 @@ fn head_that_does_not_come_times_out_and_the_next_call_works() {
     run(async {
         let client = HttpClient::new(quick());
         let start = now();
-        let error = text(&client, &server.url("/"))
-            .await
-            .expect_err("nothing comes");
+        let error = text(&client, &server.url("/")).await.expect_err("nothing comes");
         assert_eq!(
             error,
-            HttpError::Timeout {
-                waited: Waited::Head,
-                address: server.address.to_string(),
-                limit_ms: 300
-            }
+            HttpError::Timeout { waited: Waited::Head, address: server.address.to_string(), limit_ms: 300 }
         );
         assert!(start.elapsed() < MS(1_000), "{:?}", start.elapsed());
-        assert_eq!(
-            text(&client, &server.url("/")).await.as_deref(),
-            Ok("answer")
-        );
+        assert_eq!(text(&client, &server.url("/")).await.as_deref(), Ok("answer"));
     });
 }
 
@@ -209,16 +151,10 @@ fn body_that_stalls_is_given_up() {
     run(async {
         let client = HttpClient::new(quick());
         let start = now();
-        let error = text(&client, &server.url("/"))
-            .await
-            .expect_err("the rest does not come");
+        let error = text(&client, &server.url("/")).await.expect_err("the rest does not come");
         assert_eq!(
             error,
-            HttpError::Timeout {
-                waited: Waited::Body,
-                address: server.address.to_string(),
-                limit_ms: 300
-            }
+            HttpError::Timeout { waited: Waited::Body, address: server.address.to_string(), limit_ms: 300 }
         );
         assert!(start.elapsed() < MS(1_200), "{:?}", start.elapsed());
         assert_eq!(client.idle_connections(), 0);
@@ -229,10 +165,7 @@ fn body_that_stalls_is_given_up() {
 fn slow_big_body_is_not_killed_by_the_time_out_of_the_head() {
     let server = Scripted::start(|peer| {
         drop(peer.request());
-        peer.write(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
-            12 * 100_000
-        ));
+        peer.write(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 12 * 100_000));
         for _ in 0..12 {
             peer.write(vec![b'x'; 100_000]);
             std::thread::sleep(MS(60));
@@ -240,9 +173,7 @@ fn slow_big_body_is_not_killed_by_the_time_out_of_the_head() {
     });
     run(async {
         let start = now();
-        let body = text(&HttpClient::new(quick()), &server.url("/"))
-            .await
-            .expect("it comes in the end");
+        let body = text(&HttpClient::new(quick()), &server.url("/")).await.expect("it comes in the end");
         assert_eq!(body.len(), 12 * 100_000);
         assert!(start.elapsed() > MS(600), "the test tests nothing");
     });
@@ -267,14 +198,8 @@ fn body_in_chunks_and_body_in_pieces_come_whole() {
     });
     run(async {
         let client = HttpClient::new(quick());
-        assert_eq!(
-            text(&client, &server.url("/chunked")).await.as_deref(),
-            Ok("abcde")
-        );
-        assert_eq!(
-            text(&client, &server.url("/pieces")).await.as_deref(),
-            Ok("abcdef")
-        );
+        assert_eq!(text(&client, &server.url("/chunked")).await.as_deref(), Ok("abcde"));
+        assert_eq!(text(&client, &server.url("/pieces")).await.as_deref(), Ok("abcdef"));
         assert_eq!(server.connections(), 1);
     });
 }
@@ -290,9 +215,7 @@ fn connection_cut_in_the_answer_is_an_error_and_is_not_repeated() {
     run(async {
         let client = HttpClient::new(quick());
         for _ in 0..2 {
-            let error = text(&client, &server.url("/"))
-                .await
-                .expect_err("it is cut");
+            let error = text(&client, &server.url("/")).await.expect_err("it is cut");
             assert!(matches!(error, HttpError::Reset { .. }), "{error}");
             assert!(!error.was_not_sent());
         }
@@ -303,18 +226,11 @@ fn connection_cut_in_the_answer_is_an_error_and_is_not_repeated() {
 
 #[test]
 fn refused_connection_is_said_quickly() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("loopback");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
     run(async {
         let start = now();
-        let error = text(&HttpClient::new(quick()), &format!("http://{free}/"))
-            .await
-            .expect_err("nobody is there");
-        assert_eq!(
-            error.to_string(),
-            format!("{free} cannot be reached: Connection refused (os error 111)")
-        );
+        let error = text(&HttpClient::new(quick()), &format!("http://{free}/")).await.expect_err("nobody is there");
+        assert_eq!(error.to_string(), format!("{free} cannot be reached: Connection refused (os error 111)"));
         assert!(error.was_not_sent());
         assert!(start.elapsed() < MS(200), "{:?}", start.elapsed());
     });
@@ -323,9 +239,7 @@ fn refused_connection_is_said_quickly() {
 #[test]
 fn all_addresses_of_a_name_are_tried() {
     let server = Scripted::start(|peer| peer.answer_all("answer"));
-    let dead = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|l| l.local_addr())
-        .expect("loopback");
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback");
     run(async {
         assert!(tcp::connect(&[dead, server.address], MS(500)).await.is_ok());
         assert!(tcp::connect(&[dead, dead], MS(500)).await.is_err());
@@ -336,20 +250,9 @@ fn all_addresses_of_a_name_are_tried() {
 #[test]
 fn name_that_does_not_resolve_is_said() {
     run(async {
-        let settings = ClientSettings {
-            patience: Patience {
-                connect: MS(20_000),
-                ..quick().patience
-            },
-            ..quick()
-        };
-        let error = text(&HttpClient::new(settings), "http://no-such-host.invalid:1/")
-            .await
-            .expect_err("no such name");
-        assert!(
-            matches!(&error, HttpError::Dns { host, .. } if host == "no-such-host.invalid"),
-            "{error}"
-        );
+        let settings = ClientSettings { patience: Patience { connect: MS(20_000), ..quick().patience }, ..quick() };
+        let error = text(&HttpClient::new(settings), "http://no-such-host.invalid:1/").await.expect_err("no such name");
+        assert!(matches!(&error, HttpError::Dns { host, .. } if host == "no-such-host.invalid"), "{error}");
     });
 }
 
@@ -360,9 +263,7 @@ fn what_is_not_http_is_said() {
         peer.write("SSH-2.0-OpenSSH_9.9\r\n\r\n");
     });
     run(async {
-        let error = text(&HttpClient::new(quick()), &server.url("/"))
-            .await
-            .expect_err("not HTTP");
+        let error = text(&HttpClient::new(quick()), &server.url("/")).await.expect_err("not HTTP");
         assert!(matches!(error, HttpError::Protocol { .. }), "{error}");
     });
 }
@@ -383,21 +284,10 @@ fn answer_beyond_the_limit_is_refused_whether_declared_or_not() {
         }
     });
     run(async {
-        let client = HttpClient::new(ClientSettings {
-            body_bytes_max: 10_000,
-            ..quick()
-        });
+        let client = HttpClient::new(ClientSettings { body_bytes_max: 10_000, ..quick() });
         for path in ["/declared", "/chunked"] {
-            let error = text(&client, &server.url(path))
-                .await
-                .expect_err("too long");
-            assert_eq!(
-                error,
-                HttpError::TooLarge {
-                    address: server.address.to_string(),
-                    limit_bytes: 10_000
-                }
-            );
+            let error = text(&client, &server.url(path)).await.expect_err("too long");
+            assert_eq!(error, HttpError::TooLarge { address: server.address.to_string(), limit_bytes: 10_000 });
         }
     });
 }
@@ -411,34 +301,20 @@ fn dropped_call_closes_its_connection_and_the_next_works() {
         }
         drop(peer.request());
         // Ends only when the client closes.
-        sender
-            .send(peer.request().is_none())
-            .expect("the test waits");
+        sender.send(peer.request().is_none()).expect("the test waits");
     });
     run(async {
-        let client = HttpClient::new(ClientSettings {
-            patience: Patience {
-                head: MS(60_000),
-                ..quick().patience
-            },
-            ..quick()
-        });
+        let client =
+            HttpClient::new(ClientSettings { patience: Patience { head: MS(60_000), ..quick().patience }, ..quick() });
         let call = {
             let (client, url) = (client.clone(), server.url("/"));
             spawn(async move { text(&client, &url).await })
         };
         sleep(MS(50)).await;
         assert!(call.cancel().await.is_none());
-        assert_eq!(
-            text(&client, &server.url("/")).await.as_deref(),
-            Ok("answer")
-        );
+        assert_eq!(text(&client, &server.url("/")).await.as_deref(), Ok("answer"));
     });
-    assert!(
-        closed
-            .recv_timeout(MS(2_000))
-            .expect("the connection was closed")
-    );
+    assert!(closed.recv_timeout(MS(2_000)).expect("the connection was closed"));
 }
 
 #[test]
@@ -454,12 +330,7 @@ fn parallel_calls_have_connections_of_their_own_which_are_kept() {
         for _ in 0..3 {
             let url = server.url("/");
             let answers = join_all((0..8).map(|_| text(&client, &url))).await;
-            assert!(
-                answers
-                    .iter()
-                    .all(|answer| answer.as_deref() == Ok("answer")),
-                "{answers:?}"
-            );
+            assert!(answers.iter().all(|answer| answer.as_deref() == Ok("answer")), "{answers:?}");
         }
         assert_eq!((server.connections(), client.idle_connections()), (8, 8));
     });
@@ -469,22 +340,14 @@ fn parallel_calls_have_connections_of_their_own_which_are_kept() {
 fn idle_connections_are_bounded_in_number_and_age() {
     let server = Scripted::start(|peer| peer.answer_all("answer"));
     run(async {
-        let client = HttpClient::new(ClientSettings {
-            idle_max: 2,
-            idle_age_max: MS(100),
-            ..quick()
-        });
+        let client = HttpClient::new(ClientSettings { idle_max: 2, idle_age_max: MS(100), ..quick() });
         let url = server.url("/");
         join_all((0..6).map(|_| text(&client, &url))).await;
         assert_eq!(client.idle_connections(), 2);
         sleep(MS(150)).await;
         let before = server.connections();
         text(&client, &url).await.expect("it answers");
-        assert_eq!(
-            server.connections(),
-            before + 1,
-            "an old connection was used"
-        );
+        assert_eq!(server.connections(), before + 1, "an old connection was used");
     });
 }
 

@@ -12,12 +12,7 @@ fn echo(request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
         if request.uri().path() == "/slow" {
             sleep(MS(200)).await;
         }
-        let text = format!(
-            "{} {} {} bytes",
-            request.method(),
-            request.uri(),
-            request.body().len()
-        );
+        let text = format!("{} {} {} bytes", request.method(), request.uri(), request.body().len());
         Response::new(Bytes::from(text))
     }
     .boxed_local()
@@ -25,19 +20,12 @@ fn echo(request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
 
 fn start(listener: Listener, settings: ServerSettings) -> (Task<()>, Notifier) {
     let (notifier, mut stop): (Notifier, Stop) = signal();
-    let served = spawn(async move {
-        serve(listener, settings, Rc::new(echo), async move {
-            stop.wait().await
-        })
-        .await
-    });
+    let served = spawn(async move { serve(listener, settings, Rc::new(echo), async move { stop.wait().await }).await });
     (served, notifier)
 }
 
 fn post(address: SocketAddr, path: &str, bytes: usize) -> Request<Bytes> {
-    Request::post(format!("http://{address}{path}"))
-        .body(Bytes::from(vec![b'x'; bytes]))
-        .expect("a good request")
+    Request::post(format!("http://{address}{path}")).body(Bytes::from(vec![b'x'; bytes])).expect("a good request")
 }
 
 #[test]
@@ -49,14 +37,8 @@ fn requests_are_answered_on_a_kept_connection_until_stopped() {
         let (served, stop) = start(listener, ServerSettings::default());
         let client = HttpClient::new(ClientSettings::default());
         for bytes in [0, 7, 1 << 20] {
-            let response = client
-                .call(post(address, "/a?b", bytes))
-                .await
-                .expect("it answers");
-            assert_eq!(
-                response.body(),
-                format!("POST /a?b {bytes} bytes").as_bytes()
-            );
+            let response = client.call(post(address, "/a?b", bytes)).await.expect("it answers");
+            assert_eq!(response.body(), format!("POST /a?b {bytes} bytes").as_bytes());
             assert!(response.headers().contains_key("date"));
         }
         assert_eq!(client.idle_connections(), 1);
@@ -66,9 +48,7 @@ fn requests_are_answered_on_a_kept_connection_until_stopped() {
         served.await;
         assert!(stopped.elapsed() < MS(500), "{:?}", stopped.elapsed());
         assert!(client.call(post(address, "/", 0)).await.is_err());
-        bind(&address.to_string())
-            .await
-            .expect("the port is free again");
+        bind(&address.to_string()).await.expect("the port is free again");
     })
     .expect("an executor starts here");
 }
@@ -79,18 +59,9 @@ fn answer_under_way_is_finished_when_stopped_but_not_beyond_the_grace() {
         for (grace, finished) in [(MS(2_000), true), (MS(20), false)] {
             let listener = bind("127.0.0.1:0").await.expect("loopback has a free port");
             let address = listener.local_addr();
-            let (served, stop) = start(
-                listener,
-                ServerSettings {
-                    grace,
-                    ..ServerSettings::default()
-                },
-            );
-            let call = spawn(async move {
-                HttpClient::new(ClientSettings::default())
-                    .call(post(address, "/slow", 0))
-                    .await
-            });
+            let (served, stop) = start(listener, ServerSettings { grace, ..ServerSettings::default() });
+            let call =
+                spawn(async move { HttpClient::new(ClientSettings::default()).call(post(address, "/slow", 0)).await });
             sleep(MS(50)).await;
             stop.notify();
             served.await;
@@ -105,30 +76,10 @@ fn body_beyond_the_limit_is_answered_with_413() {
     run_here(async {
         let listener = bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr();
-        let (_served, _stop) = start(
-            listener,
-            ServerSettings {
-                body_bytes_max: 1_000,
-                ..ServerSettings::default()
-            },
-        );
+        let (_served, _stop) = start(listener, ServerSettings { body_bytes_max: 1_000, ..ServerSettings::default() });
         let client = HttpClient::new(ClientSettings::default());
-        assert_eq!(
-            client
-                .call(post(address, "/", 1_000))
-                .await
-                .expect("it answers")
-                .status(),
-            200
-        );
-        assert_eq!(
-            client
-                .call(post(address, "/", 1_001))
-                .await
-                .expect("it answers")
-                .status(),
-            413
-        );
+        assert_eq!(client.call(post(address, "/", 1_000)).await.expect("it answers").status(), 200);
+        assert_eq!(client.call(post(address, "/", 1_001)).await.expect("it answers").status(), 413);
     })
     .expect("an executor starts here");
 }
@@ -145,10 +96,7 @@ fn many_connections_come_and_go() {
             async move {
                 let client = HttpClient::new(ClientSettings::default());
                 for _ in 0..4 {
-                    client
-                        .call(post(address, "/", 10))
-                        .await
-                        .expect("it answers");
+                    client.call(post(address, "/", 10)).await.expect("it answers");
                     *answered.borrow_mut() += 1;
                 }
             }
@@ -169,9 +117,7 @@ fn port_in_use_is_said_though_the_other_is_ours() {
         let error = bind(&address).await.expect_err("it is in use");
         assert_eq!(
             error.to_string(),
-            format!(
-                "{address} is in use by another program; choose another port, or 0 for any free one"
-            )
+            format!("{address} is in use by another program; choose another port, or 0 for any free one")
         );
     })
     .expect("an executor starts here");
@@ -180,26 +126,11 @@ fn port_in_use_is_said_though_the_other_is_ours() {
 #[test]
 fn what_is_no_address_of_ours_is_said() {
     run_here(async {
-        for bad in [
-            "",
-            "4567",
-            "127.0.0.1",
-            "127.0.0.1:x",
-            "127.0.0.1:70000",
-            "no-such-host.invalid:1",
-        ] {
+        for bad in ["", "4567", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "no-such-host.invalid:1"] {
             let error = bind(bad).await.expect_err(bad);
-            assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("`{bad}` is not an address to listen at")),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with(&format!("`{bad}` is not an address to listen at")), "{error}");
         }
-        assert_eq!(
-            bind("192.0.2.1:0").await.map(drop),
-            Err(BindError::NotHere("192.0.2.1:0".into()))
-        );
+        assert_eq!(bind("192.0.2.1:0").await.map(drop), Err(BindError::NotHere("192.0.2.1:0".into())));
     })
     .expect("an executor starts here");
 }
