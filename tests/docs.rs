@@ -68,10 +68,26 @@ fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
 fn the_reference_lists_each_key_that_a_job_file_may_have() {
     let page = read("docs/job-files.md");
     let source = read("src/job/parse.rs");
-    for list in source.split(".only(").skip(1) {
-        let keys = list.split(')').next().expect("split yields at least one");
+    let lists = ["const SERVICE_KEYS: [&str; 6] = ", "let own = ", ".only(&"];
+    let mut seen = 0;
+    for list in lists.iter().flat_map(|start| source.split(start).skip(1)) {
+        let Some(keys) = list.strip_prefix('[').and_then(|rest| rest.split(']').next()) else { continue };
         for key in keys.split('"').skip(1).step_by(2) {
-            assert!(page.contains(key), "docs/job-files.md does not explain the key {key}");
+            seen += 1;
+            let ways = [format!("`{key}`"), format!("{key} = "), format!("[{key}]")];
+            assert!(ways.iter().any(|way| page.contains(way)), "docs/job-files.md lacks the key {key}");
         }
+    }
+    assert!(seen > 20, "only {seen} keys found: has the reading of job files moved?");
+}
+
+#[test]
+fn the_exit_codes_of_the_book_are_those_of_the_help() {
+    let page = read("docs/exit-codes.md");
+    let help = read("src/cli/mod.rs");
+    for code in ["0", "1", "2", "3", "4", "130"] {
+        assert!(page.contains(&format!("| {code} |")), "docs/exit-codes.md lacks {code}");
+        let sentence = help.split("Exit codes: ").nth(2).expect("the help has a sentence on them");
+        assert!(sentence.contains(&format!("{code} ")), "the help lacks exit code {code}");
     }
 }

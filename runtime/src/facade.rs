@@ -225,12 +225,14 @@ pub fn run_here<F: Future>(f: F) -> Result<F::Output, EnvironmentError> {
 fn make_executor(settings: &ExecutorSettings) -> Result<LocalExecutor, EnvironmentError> {
     environment::probe()?;
     let placement = settings.core.map_or(Placement::Unbound, Placement::Fixed);
-    LocalExecutorBuilder::new(placement)
-        .name(&settings.name)
-        .io_memory(IO_MEMORY_BYTES)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
-        .make()
-        .map_err(|error| environment::explain(error, settings.core))
+    let make = || {
+        LocalExecutorBuilder::new(placement)
+            .name(&settings.name)
+            .io_memory(IO_MEMORY_BYTES)
+            .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
+            .make()
+    };
+    environment::quietly(make)?.map_err(|error| environment::explain(error, settings.core))
 }
 
 /// The first timer of a thread waits for the kernel's membarrier registration, 11 to 80 ms.

@@ -224,20 +224,13 @@ struct Summary {
     /// Published, and in no counter.
     lost: u64,
     elapsed_ms: u64,
-    cores: Vec<CoreSummary>,
+    cores: Vec<jobs::CoreSummary>,
     /// Sent again because no answer came: may be in the stream twice.
     #[serde(skip)]
     repeated: u64,
     /// The sum over windows itself: counted has lost what does not divide.
     #[serde(skip)]
     sum: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct CoreSummary {
-    core: usize,
-    records_folded: u64,
-    blocks_combined: u64,
 }
 
 impl Summary {
@@ -253,11 +246,6 @@ impl Summary {
         let counted = sum / PER_RECORD;
         let open = jobs::total(monitor, |worker| worker.open);
         let late = jobs::total(monitor, |worker| worker.late);
-        let core = |(core, worker): (&usize, &weir_runtime::pipeline::RunCounters)| CoreSummary {
-            core: *core,
-            records_folded: worker.records_folded,
-            blocks_combined: worker.blocks_combined,
-        };
         Summary {
             published,
             counted,
@@ -266,7 +254,7 @@ impl Summary {
             late,
             lost: published.saturating_sub(counted + open + late),
             elapsed_ms,
-            cores: node.cores().ids().iter().zip(&monitor.workers).map(core).collect(),
+            cores: jobs::by_core(node.cores(), monitor),
             repeated: jobs::total(publisher, |worker| worker.repeated),
             sum,
         }
@@ -289,10 +277,11 @@ impl Summary {
         ));
         for core in &self.cores {
             say(format_args!(
-                "  core {}: {} records folded, {} blocks combined",
+                "  core {}: {} records folded, {} blocks combined, {} of them from other cores",
                 core.core,
                 shown(core.records_folded),
-                shown(core.blocks_combined)
+                shown(core.blocks_combined),
+                shown(core.blocks_from_others)
             ));
         }
         if self.repeated > 0 {

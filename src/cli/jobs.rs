@@ -2,10 +2,12 @@
 
 use std::sync::mpsc::Sender;
 
+use serde::Serialize;
 use weir_runtime::{
     control::{JobHandle, JobReport},
     error::{JobError, Kind},
     pipeline::RunCounters,
+    placement::Cores,
 };
 
 use crate::failure::{Exit, Failure};
@@ -53,6 +55,28 @@ fn exit(kind: Kind) -> Exit {
         Kind::Service => Exit::Service,
         Kind::Data | Kind::Bug => Exit::Job,
     }
+}
+
+/// What one core did for one job.
+#[derive(Debug, Serialize)]
+pub(super) struct CoreSummary {
+    pub core: usize,
+    pub records_folded: u64,
+    /// Blocks that came to this core's part of the keys, its own among them.
+    pub blocks_combined: u64,
+    /// Those of them that other cores had folded.
+    pub blocks_from_others: u64,
+}
+
+/// What each core did, in the order of the workers.
+pub(super) fn by_core(cores: &Cores, report: &JobReport) -> Vec<CoreSummary> {
+    let summary = |(core, worker): (&usize, &RunCounters)| CoreSummary {
+        core: *core,
+        records_folded: worker.records_folded,
+        blocks_combined: worker.blocks_combined,
+        blocks_from_others: worker.blocks_from_others,
+    };
+    cores.ids().iter().zip(&report.workers).map(summary).collect()
 }
 
 /// What all workers did, together.

@@ -13,6 +13,7 @@ use weir_runtime::{
     control::{JobHandle, JobReport, JobSettings, Node, NodeSettings},
     facade,
     pipeline::PipelineFn,
+    placement::Cores,
 };
 
 use super::{
@@ -73,7 +74,14 @@ pub(super) fn main(args: &RunArgs, pipelines: &Pipelines) -> Result<ExitCode, Fa
     let node = Arc::new(node);
     let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
     start_all(jobs, node.clone(), sender.clone())?;
-    let mut running = Running { names, handles: Vec::new(), ended: Vec::new(), failure: None, stopping: false };
+    let mut running = Running {
+        cores: node.cores().clone(),
+        names,
+        handles: Vec::new(),
+        ended: Vec::new(),
+        failure: None,
+        stopping: false,
+    };
     while running.is_waiting() {
         let event = events.recv().expect("we hold a sender ourselves");
         running.on_event(event, &sender)?;
@@ -125,6 +133,7 @@ fn start_all(jobs: Vec<Job>, node: Arc<Node>, events: mpsc::Sender<Event>) -> Re
 
 /// All jobs of the command.
 struct Running {
+    cores: Cores,
     names: Vec<String>,
     handles: Vec<JobHandle>,
     ended: Vec<(usize, JobReport)>,
@@ -192,6 +201,7 @@ impl Running {
             written: jobs::total(report, |worker| worker.written),
             open: jobs::total(report, |worker| worker.open),
             late: jobs::total(report, |worker| worker.late),
+            cores: jobs::by_core(&self.cores, report),
             error: report.error.as_ref().map(ToString::to_string),
         };
         let elapsed_ms = u64::try_from((facade::now() - started).as_millis()).unwrap_or(u64::MAX);
@@ -214,6 +224,7 @@ struct JobSummary {
     written: u64,
     open: u64,
     late: u64,
+    cores: Vec<jobs::CoreSummary>,
     error: Option<String>,
 }
 

@@ -172,12 +172,13 @@ impl Shared {
 
     /// An earlier wake that is set already is kept: the machine says then when to come again.
     fn wake_at(self: &Rc<Self>, at: Moment) {
-        let mut timer = self.timer.borrow_mut();
-        if timer.as_ref().is_some_and(|(set, _)| *set <= at) {
+        if self.timer.borrow().as_ref().is_some_and(|(set, _)| *set <= at) {
             return;
         }
         let shared = Rc::clone(self);
         let task = facade::spawn(async move {
+            // A spawned task may run at once, inside `spawn`: not before its timer is noted below.
+            facade::yield_now().await;
             facade::sleep(shared.origin.until(at)).await;
             // Taken out before the machine may set another; and let go, for a task must not cancel itself.
             if let Some((_, myself)) = shared.timer.take() {
@@ -185,7 +186,7 @@ impl Shared {
             }
             shared.tell(PutInput::Wake);
         });
-        *timer = Some((at, task));
+        *self.timer.borrow_mut() = Some((at, task));
     }
 
     fn fail(&self, error: JobError) {

@@ -1,7 +1,10 @@
 //! What the machine must allow before an executor can run, and how we say that it does not.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 use glommio::{BuilderErrorKind, GlommioError, ReactorErrorKind};
 
@@ -69,6 +72,33 @@ fn check_locked_memory(limit: Option<u64>) -> Result<(), EnvironmentError> {
         )),
         _ => Ok(()),
     }
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes an executor. Where io_uring is barred glommio panics in the midst of it (its probe of the kernel's operations
+/// expects a ring); that is turned into words, and the panic's own are not printed.
+pub(super) fn quietly<T>(make: impl FnOnce() -> T) -> Result<T, EnvironmentError> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |about| {
+            if !QUIET.get() {
+                before(about);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let made = panic::catch_unwind(AssertUnwindSafe(make));
+    QUIET.set(false);
+    made.map_err(|_| {
+        EnvironmentError::new(
+            "io_uring is barred for this process, as it is in a default container, or this kernel has none",
+            "allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile (`--security-opt seccomp=PROFILE.json`), and run Linux 5.8 or later",
+        )
+    })
 }
 
 /// Turns the executor's refusal into words.

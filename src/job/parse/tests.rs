@@ -138,7 +138,7 @@ fn wrong_windows_are_refused_with_the_reason() {
             .contains("\"hopping 1s\" is not a window: expected \"sliding 1s by 500ms\" or \"tumbling 1s\"")
     );
     assert!(said(&monitor_with("1s by 500ms", "0s by 500ms")).contains("key `over` in [window]: "));
-    assert!(said(&monitor_with("1s by 500ms", "1h by 7ms")).contains("65_535"));
+    assert!(said(&monitor_with("1s by 500ms", "1h by 7ms")).contains("65535"));
 }
 
 #[test]
