@@ -23,14 +23,25 @@ fn spec() -> WindowSpec {
     WindowSpec::tumbling(millis(PANE_MS)).expect("a valid window")
 }
 
-/// Folds all events, `base` ms later, and hands everything over to `out`, whose arenas go home.
+/// Folds all events, `base` ms later, in batches, after each of which the panes that have ended are handed over; the
+/// arenas go home.
 fn weir(fold: &mut Fold<u64, u64>, events: &[Event], base: i64, home: &mut Vec<Arena>) {
     let count = counting();
-    for event in events {
-        fold.accumulate(&count, EventTime::from_millis(base + event.time), &event.key, event);
+    for batch in events.chunks(1_024) {
+        for event in batch {
+            fold.accumulate(
+                &count,
+                EventTime::from_millis(base + event.time),
+                &event.key,
+                event,
+            );
+        }
+        let highest = batch.last().map_or(0, |event| base + event.time);
+        fold.hand_over(EventTime::from_millis(highest), &mut |_, block| {
+            home.push(black_box(block).into_arena())
+        });
+        home.drain(..).for_each(|arena| fold.take_home(arena));
     }
-    fold.hand_over_all(&mut |_, block| home.push(black_box(block).into_arena()));
-    home.drain(..).for_each(|arena| fold.take_home(arena));
 }
 
 /// Runs `add(key)` for each event and `close(end)` after each pane, with cached bounds like the fold's.
@@ -84,7 +95,12 @@ fn through_owner(events: &[Event]) -> Counts {
 
 fn fold(c: &mut Criterion) {
     let smoke = is_smoke();
-    for keys in if smoke { vec![10] } else { vec![1, 10, 10_000, 1_000_000] } {
+    let span = PANE_MS * i64::try_from(PANES).expect("few panes");
+    for keys in if smoke {
+        vec![10]
+    } else {
+        vec![1, 10, 10_000, 1_000_000]
+    } {
         let count = if smoke { 1_000 } else { 4_000_000 };
         let events = events(count, PANES, PANE_MS, keys);
         agree(&format!("fold/{keys} keys"), &through_owner(&events), &reference(&events, keys));
@@ -95,7 +111,7 @@ fn fold(c: &mut Criterion) {
             let (mut fold, mut home, mut base) = (Fold::new(spec(), SEED, 1), Vec::new(), 0);
             b.iter(|| {
                 weir(&mut fold, &events, base, &mut home);
-                base += PANE_MS * 4;
+                base += span;
             });
         });
         let _ = group.bench_function(BenchmarkId::from_parameter("hash map"), |b| {

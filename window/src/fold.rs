@@ -35,10 +35,10 @@ pub struct Fold<K: Key + ?Sized, A: Copy> {
     spec: WindowSpec,
     seed: HashSeed,
     owners: u16,
-    first: EventTime, // the current delta covers first..=last; nothing, if first > last
+    first: EventTime, // the current delta covers first..=last; there is none if first > last
     last: EventTime,
-    current: usize,
-    deltas: VecDeque<Delta<K, A>>, // ascending by pane, each at most once
+    current: Delta<K, A>, // here and not in `others`, so that a record finds it without a search
+    others: VecDeque<Delta<K, A>>, // ascending by pane, each at most once, without the current one
     records: u64,
     newest: EventTime,            // the greatest pane end so far
     entries_expected: Vec<usize>, // by owner: how many keys the next newest pane is likely to have
@@ -53,8 +53,8 @@ struct Delta<K: Key + ?Sized, A: Copy> {
 }
 
 struct Part<K: Key + ?Sized, A: Copy> {
-    block: Option<Block<K, A>>,
     index: Probe, // over the block's entries; stays here when the block leaves
+    block: Option<Block<K, A>>,
 }
 
 impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
@@ -70,8 +70,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             owners,
             first: EventTime::MAX,
             last: EventTime::MIN,
-            current: 0,
-            deltas: VecDeque::new(),
+            current: Delta::none(),
+            others: VecDeque::new(),
             records: 0,
             newest: EventTime::MIN,
             entries_expected: vec![0; usize::from(owners)],
@@ -96,12 +96,30 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             self.turn_to(time);
         }
         let hash = key.hash(self.seed);
-        let owner = usize::from(owner_of(hash, self.owners));
-        if self.deltas[self.current].parts[owner].block.is_none() {
-            self.open_block(owner);
-        }
-        let Part { block, index } = &mut self.deltas[self.current].parts[owner];
-        let block = block.as_mut().expect("opened just above");
+        // A job with one owner is common, and need not wait for a multiplication to find it.
+        let owner = if self.owners == 1 {
+            0
+        } else {
+            usize::from(owner_of(hash, self.owners))
+        };
+        let Part { index, block } = &mut self.current.parts[owner];
+        let block = match block {
+            Some(block) => block,
+            None => {
+                let is_newest = self.current.pane_end == self.newest;
+                let capacity = if is_newest {
+                    self.entries_expected[owner]
+                } else {
+                    0
+                };
+                open_block(
+                    block,
+                    &mut self.spare_arenas,
+                    self.current.pane_end,
+                    capacity,
+                )
+            }
+        };
         let position = if K::ONLY_ONE {
             if block.entries() == 0 { block.push(hash, key, aggregate.identity()) } else { 0 }
         } else {
@@ -123,10 +141,11 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     /// Gives every delta whose pane ends at or before `up_to` to `out`, oldest pane first: at most one block an owner
     /// and pane, none without records.
     pub fn hand_over(&mut self, up_to: EventTime, out: &mut dyn FnMut(u16, Block<K, A>)) {
-        while self.has_due(up_to) {
-            let Some(mut delta) = self.deltas.pop_front() else {
-                break;
-            };
+        if !self.has_due(up_to) {
+            return;
+        }
+        self.park();
+        while let Some(mut delta) = self.others.pop_front_if(|oldest| oldest.pane_end <= up_to) {
             for (owner, part) in (0..self.owners).zip(&mut delta.parts) {
                 if let Some(block) = part.block.take() {
                     part.index.clear();
@@ -138,8 +157,6 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             if self.spare_deltas.len() < SPARE_DELTAS_MAX {
                 self.spare_deltas.push(delta);
             }
-            // The deltas have moved up: the next record looks for its own.
-            (self.first, self.last) = (EventTime::MAX, EventTime::MIN);
         }
     }
 
@@ -150,12 +167,16 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
 
     /// Whether [`Fold::hand_over`] with this time would give anything. O(1).
     pub fn has_due(&self, up_to: EventTime) -> bool {
-        self.deltas.front().is_some_and(|oldest| oldest.pane_end <= up_to)
+        let current = self.has_current().then_some(&self.current);
+        current
+            .into_iter()
+            .chain(self.others.front())
+            .any(|delta| delta.pane_end <= up_to)
     }
 
     /// Whether nothing is waiting to be handed over.
     pub fn is_empty(&self) -> bool {
-        self.deltas.is_empty()
+        self.others.is_empty() && !self.has_current()
     }
 
     /// How many records were folded since the fold was made.
@@ -165,8 +186,14 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
 
     /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
     pub fn bytes(&self) -> usize {
-        let deltas = self.deltas.iter().chain(&self.spare_deltas).flat_map(|delta| &delta.parts);
-        let parts = deltas.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
+        let deltas = self
+            .others
+            .iter()
+            .chain(&self.spare_deltas)
+            .chain([&self.current]);
+        let parts = deltas.flat_map(|delta| &delta.parts);
+        let parts =
+            parts.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
         parts.sum::<usize>() + self.spare_arenas.iter().map(Arena::bytes).sum::<usize>()
     }
 
@@ -178,37 +205,91 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         }
     }
 
+    fn has_current(&self) -> bool {
+        self.first <= self.last
+    }
+
+    /// Puts the current delta back among the others: the next record looks for its own.
+    fn park(&mut self) {
+        if self.has_current() {
+            let delta = std::mem::replace(&mut self.current, Delta::none());
+            let at = self
+                .others
+                .partition_point(|other| other.pane_end < delta.pane_end);
+            self.others.insert(at, delta);
+            (self.first, self.last) = (EventTime::MAX, EventTime::MIN);
+        }
+    }
+
     /// Makes the delta of the pane that covers `time` the current one.
     #[cold]
     #[inline(never)]
     fn turn_to(&mut self, time: EventTime) {
+        self.park();
         let pane_end = self.spec.pane_end(time);
+        let at = self
+            .others
+            .partition_point(|delta| delta.pane_end < pane_end);
+        self.current = match self.others.get(at) {
+            Some(delta) if delta.pane_end == pane_end => {
+                self.others.remove(at).expect("seen just now")
+            }
+            _ => {
+                let mut delta = self
+                    .spare_deltas
+                    .pop()
+                    .unwrap_or_else(|| Delta::new(self.owners));
+                delta.pane_end = pane_end;
+                self.newest = self.newest.max(pane_end);
+                delta
+            }
+        };
         self.first = self.spec.pane_first(pane_end);
         // The last pane of all covers its own end, because nothing is later.
-        self.last =
-            if pane_end == EventTime::MAX { pane_end } else { pane_end.saturating_sub(TimeSpan::from_millis(1)) };
-        self.current = self.deltas.partition_point(|delta| delta.pane_end < pane_end);
-        if self.deltas.get(self.current).is_none_or(|delta| delta.pane_end != pane_end) {
-            let mut delta = self.spare_deltas.pop().unwrap_or_else(|| Delta {
-                pane_end,
-                parts: (0..self.owners).map(|_| Part { block: None, index: Probe::new() }).collect(),
-            });
-            delta.pane_end = pane_end;
-            self.newest = self.newest.max(pane_end);
-            self.deltas.insert(self.current, delta);
+        let is_last = pane_end == EventTime::MAX;
+        self.last = if is_last {
+            pane_end
+        } else {
+            pane_end.saturating_sub(TimeSpan::from_millis(1))
+        };
+    }
+}
+
+impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
+    /// Stands where no delta is. Does not allocate.
+    const fn none() -> Self {
+        Self {
+            pane_end: EventTime::MIN,
+            parts: Vec::new(),
         }
     }
 
-    /// Opens the current delta's block for `owner`.
-    #[cold]
-    #[inline(never)]
-    fn open_block(&mut self, owner: usize) {
-        let arena = self.spare_arenas.pop().unwrap_or_default();
-        let delta = &mut self.deltas[self.current];
-        // A pane behind the newest gets a few late records: no reason to make room for as many keys as the last one had.
-        let capacity = if delta.pane_end == self.newest { self.entries_expected[owner] } else { 0 };
-        delta.parts[owner].block = Some(Block::new_in(arena, delta.pane_end, capacity));
+    fn new(owners: u16) -> Self {
+        let parts = (0..owners)
+            .map(|_| Part {
+                index: Probe::new(),
+                block: None,
+            })
+            .collect();
+        Self {
+            pane_end: EventTime::MIN,
+            parts,
+        }
     }
+}
+
+/// Opens the block of a part: `capacity` is as many keys as the last newest pane had. A pane behind the newest gets a few
+/// late records, and no room in advance.
+#[cold]
+#[inline(never)]
+fn open_block<'a, K: Key + ?Sized, A: Copy>(
+    block: &'a mut Option<Block<K, A>>,
+    spare_arenas: &mut Vec<Arena>,
+    pane_end: EventTime,
+    capacity: usize,
+) -> &'a mut Block<K, A> {
+    let arena = spare_arenas.pop().unwrap_or_default();
+    block.insert(Block::new_in(arena, pane_end, capacity))
 }
 
 impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
@@ -216,7 +297,10 @@ impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
         f.debug_struct("Fold")
             .field("spec", &self.spec)
             .field("owners", &self.owners)
-            .field("open_deltas", &self.deltas.len())
+            .field(
+                "is_empty",
+                &(self.others.is_empty() && self.first > self.last),
+            )
             .field("records", &self.records)
             .finish_non_exhaustive()
     }

@@ -4,12 +4,17 @@
 //! nothing for strings; `()`, the key of an ungrouped window, takes no memory and no probe.
 
 use std::fmt::Debug;
-use std::hash::{BuildHasher, Hasher};
-use std::marker::PhantomData;
+use std::hash::BuildHasher;
 
 use foldhash::fast::{FixedState, FoldHasher};
 
-use crate::arena::{Arena, Column};
+use crate::arena::Arena;
+
+mod bytes;
+mod ints;
+
+pub use bytes::BytesColumn;
+pub use ints::IntColumn;
 
 /// What makes the hashes of one job: the same seed gives the same hashes in every process.
 ///
@@ -41,7 +46,7 @@ pub trait Key: 'static {
     fn to_owned_key(&self) -> Self::Owned;
 }
 
-/// Keys side by side in an [`Arena`]. Like [`Column`], it panics if it is used with another arena.
+/// Keys side by side in an [`Arena`]. Like [`Column`](crate::Column), it panics if it is used with another arena.
 pub trait KeyColumn<K: Key + ?Sized>: Send + 'static {
     /// A column with room for `capacity` keys.
     fn new_in(arena: &Arena, capacity: usize) -> Self;
@@ -59,187 +64,9 @@ pub trait KeyColumn<K: Key + ?Sized>: Send + 'static {
     }
 }
 
-/// Keys that are integers: one plain column.
-#[derive(Debug)]
-pub struct IntColumn<T: Copy> {
-    keys: Column<T>,
-}
-
-/// Keys that are strings of bytes: where each one ends, and all their bytes.
-#[derive(Debug)]
-pub struct BytesColumn<O> {
-    ends: Column<usize>,
-    bytes: Column<u8>,
-    owned: PhantomData<fn() -> O>,
-}
-
 /// The keys of an ungrouped window: nothing at all.
 #[derive(Debug)]
 pub struct NoColumn;
-
-macro_rules! int_key {
-    ($int:ty, $to_u64:expr) => {
-        impl Key for $int {
-            type Owned = $int;
-            type Column = IntColumn<$int>;
-
-            #[inline]
-            fn hash(&self, seed: HashSeed) -> u64 {
-                let mut hasher = seed.hasher();
-                hasher.write_u64($to_u64(*self));
-                hasher.finish()
-            }
-
-            #[inline]
-            fn to_owned_key(&self) -> $int {
-                *self
-            }
-        }
-
-        impl KeyColumn<$int> for IntColumn<$int> {
-            fn new_in(arena: &Arena, capacity: usize) -> Self {
-                Self { keys: arena.column(capacity) }
-            }
-
-            #[inline]
-            fn push(&mut self, arena: &Arena, key: &$int) {
-                self.keys.push(arena, *key);
-            }
-
-            #[inline]
-            fn matches(&self, arena: &Arena, position: usize, key: &$int) -> bool {
-                self.keys.slice(arena)[position] == *key
-            }
-
-            #[inline]
-            fn matches_owned(&self, arena: &Arena, position: usize, owned: &$int) -> bool {
-                self.keys.slice(arena)[position] == *owned
-            }
-
-            #[inline]
-            fn owned(&self, arena: &Arena, position: usize) -> $int {
-                self.keys.slice(arena)[position]
-            }
-        }
-    };
-}
-
-int_key!(u64, |key: u64| key);
-int_key!(i64, i64::cast_unsigned);
-
-impl<O> BytesColumn<O> {
-    fn new_in(arena: &Arena, capacity: usize) -> Self {
-        Self { ends: arena.column(capacity), bytes: arena.column(0), owned: PhantomData }
-    }
-
-    fn push(&mut self, arena: &Arena, key: &[u8]) {
-        self.bytes.extend(arena, key);
-        self.ends.push(arena, self.bytes.len());
-    }
-
-    #[inline]
-    fn get<'a>(&'a self, arena: &'a Arena, position: usize) -> &'a [u8] {
-        let ends = self.ends.slice(arena);
-        let first = if position == 0 { 0 } else { ends[position - 1] };
-        &self.bytes.slice(arena)[first..ends[position]]
-    }
-}
-
-#[inline]
-fn hash_bytes(key: &[u8], seed: HashSeed) -> u64 {
-    let mut hasher = seed.hasher();
-    hasher.write(key);
-    hasher.finish()
-}
-
-impl Key for [u8] {
-    type Owned = Vec<u8>;
-    type Column = BytesColumn<Vec<u8>>;
-
-    #[inline]
-    fn hash(&self, seed: HashSeed) -> u64 {
-        hash_bytes(self, seed)
-    }
-
-    fn to_owned_key(&self) -> Vec<u8> {
-        self.to_vec()
-    }
-}
-
-impl KeyColumn<[u8]> for BytesColumn<Vec<u8>> {
-    fn new_in(arena: &Arena, capacity: usize) -> Self {
-        Self::new_in(arena, capacity)
-    }
-
-    fn push(&mut self, arena: &Arena, key: &[u8]) {
-        self.push(arena, key);
-    }
-
-    #[inline]
-    fn matches(&self, arena: &Arena, position: usize, key: &[u8]) -> bool {
-        self.get(arena, position) == key
-    }
-
-    #[inline]
-    fn matches_owned(&self, arena: &Arena, position: usize, owned: &Vec<u8>) -> bool {
-        self.get(arena, position) == owned.as_slice()
-    }
-
-    fn owned(&self, arena: &Arena, position: usize) -> Vec<u8> {
-        self.get(arena, position).to_vec()
-    }
-
-    fn copy_to(&self, arena: &Arena, position: usize, owned: &mut Vec<u8>) {
-        owned.clear();
-        owned.extend_from_slice(self.get(arena, position));
-    }
-}
-
-impl Key for str {
-    type Owned = String;
-    type Column = BytesColumn<String>;
-
-    #[inline]
-    fn hash(&self, seed: HashSeed) -> u64 {
-        hash_bytes(self.as_bytes(), seed)
-    }
-
-    fn to_owned_key(&self) -> String {
-        self.to_owned()
-    }
-}
-
-/// Strings are compared as bytes, and checked to be UTF-8 only when an owner meets a new one.
-impl KeyColumn<str> for BytesColumn<String> {
-    fn new_in(arena: &Arena, capacity: usize) -> Self {
-        Self::new_in(arena, capacity)
-    }
-
-    fn push(&mut self, arena: &Arena, key: &str) {
-        self.push(arena, key.as_bytes());
-    }
-
-    #[inline]
-    fn matches(&self, arena: &Arena, position: usize, key: &str) -> bool {
-        self.get(arena, position) == key.as_bytes()
-    }
-
-    #[inline]
-    fn matches_owned(&self, arena: &Arena, position: usize, owned: &String) -> bool {
-        self.get(arena, position) == owned.as_bytes()
-    }
-
-    fn owned(&self, arena: &Arena, position: usize) -> String {
-        let mut owned = String::new();
-        KeyColumn::<str>::copy_to(self, arena, position, &mut owned);
-        owned
-    }
-
-    fn copy_to(&self, arena: &Arena, position: usize, owned: &mut String) {
-        owned.clear();
-        owned.push_str(str::from_utf8(self.get(arena, position)).expect("only whole strings are pushed"));
-    }
-}
 
 impl Key for () {
     type Owned = ();

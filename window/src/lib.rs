@@ -5,6 +5,29 @@
 //! and, when its watermark passes a window's end, slides: add the entering panes, emit [`Rows`], deduct the leaving
 //! panes. Watermarks are minima over shards and workers, kept down by holds ([`OwnerWatermark`]).
 //!
+//! ```
+//! use weir_window::*;
+//!
+//! let (spec, seed, count) = (WindowSpec::sliding(secs(1), millis(500))?, HashSeed(7), counting());
+//! let mut fold = Fold::<str, u64>::new(spec, seed, 1);
+//! for (ms, key) in [(100, "a"), (700, "a"), (900, "b")] {
+//!     fold.accumulate(&count, EventTime::from_millis(ms), key, &());
+//! }
+//!
+//! let mut owner = Owner::<str, u64>::new(spec, seed, None);
+//! fold.hand_over_all(&mut |_owner, block| drop(owner.combine::<(), _>(&count, block)));
+//! owner.advance(EventTime::from_millis(1_000));
+//!
+//! let (mut rows, mut seen) = (Rows::new(), Vec::new());
+//! while owner.poll::<(), _>(&count, &mut Budget::of(1_000), &mut rows) == OwnerPoll::Emitted {
+//!     let end = rows.end.as_millis();
+//!     seen.extend(rows.drain().map(|(key, n)| format!("{end}: {key} {n}")));
+//! }
+//! seen.sort();
+//! assert_eq!(seen, ["1000: a 2", "1000: b 1", "500: a 1"]);
+//! # Ok::<(), SpecError>(())
+//! ```
+//!
 //! What is *not* here: nothing awaits, nothing reads a clock, and nothing allocates per record once warm. The only
 //! `unsafe` is in `arena.rs`.
 

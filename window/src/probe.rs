@@ -12,9 +12,9 @@
 
 /// See the module head. Positions are those of the caller's columns.
 pub(crate) struct Probe {
-    slots: Box<[u64]>, // a power of two, at most 3/4 of them used, so that every probe ends
+    slots: Box<[u64]>, // a power of two, at most half of them used
     used: usize,
-    generation: u16, // 1.., so that a zeroed slot is empty
+    generation: u64, // 1..=GENERATION_MAX, so that a zeroed slot is empty
 }
 
 /// Where a hash leads.
@@ -26,7 +26,11 @@ pub(crate) enum Found {
     Vacant(usize),
 }
 
-const SLOTS_MIN: usize = 16;
+/// The table is kept at least half empty, so that most probes end where they begin: when it was filled to three quarters, a
+/// profile of folding into ten keys showed about 40 % of the samples at the loads and branches of the probe. What this
+/// change alone saves was not measured. 32 slots are 4 cache lines.
+const SLOTS_MIN: usize = 32;
+const GENERATION_MAX: u64 = 0xffff;
 const POSITION_BITS: u32 = 32;
 
 impl Probe {
@@ -42,7 +46,7 @@ impl Probe {
     /// Empties the index and keeps its memory. O(1), but once in 65 535 times.
     pub(crate) fn clear(&mut self) {
         self.used = 0;
-        if self.generation == u16::MAX {
+        if self.generation == GENERATION_MAX {
             self.slots.fill(0);
             self.generation = 0;
         }
@@ -71,14 +75,14 @@ impl Probe {
 
     /// Enters `position` at the `vacant` slot that [`Probe::find`] has just given for this hash.
     ///
-    /// Grows when three quarters full, and then needs the hash of every position (sequential, so cheap to fetch).
+    /// Grows when half full, and then needs the hash of every position (sequential, so cheap to fetch).
     #[inline]
     pub(crate) fn insert(&mut self, vacant: usize, hash: u64, position: usize, hash_of: impl Fn(usize) -> u64) {
         debug_assert!(self.is_empty_slot(self.slots[vacant]));
         let low = u32::try_from(position).expect("fewer than 2^32 keys in one place");
         self.slots[vacant] = self.upper(hash) << POSITION_BITS | u64::from(low);
         self.used += 1;
-        if self.used * 4 > self.slots.len() * 3 {
+        if self.used * 2 > self.slots.len() {
             self.grow(hash_of);
         }
     }
@@ -118,12 +122,12 @@ impl Probe {
     fn upper(&self, hash: u64) -> u64 {
         // The owner is chosen by the upper bits and the slot by the lower ones; these are in between.
         let tag = hash >> 32 & 0xffff;
-        u64::from(self.generation) << 16 | tag
+        self.generation << 16 | tag
     }
 
     #[inline]
     fn is_empty_slot(&self, slot: u64) -> bool {
-        slot >> 48 != u64::from(self.generation)
+        slot >> 48 != self.generation
     }
 
     #[cold]
