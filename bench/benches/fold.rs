@@ -29,17 +29,10 @@ fn weir(fold: &mut Fold<u64, u64>, events: &[Event], base: i64, home: &mut Vec<A
     let count = counting();
     for batch in events.chunks(1_024) {
         for event in batch {
-            fold.accumulate(
-                &count,
-                EventTime::from_millis(base + event.time),
-                &event.key,
-                event,
-            );
+            fold.accumulate(&count, EventTime::from_millis(base + event.time), &event.key, event);
         }
         let highest = batch.last().map_or(0, |event| base + event.time);
-        fold.hand_over(EventTime::from_millis(highest), &mut |_, block| {
-            home.push(black_box(block).into_arena())
-        });
+        fold.hand_over(EventTime::from_millis(highest), &mut |_, block| home.push(black_box(block).into_arena()));
         home.drain(..).for_each(|arena| fold.take_home(arena));
     }
 }
@@ -96,11 +89,7 @@ fn through_owner(events: &[Event]) -> Counts {
 fn fold(c: &mut Criterion) {
     let smoke = is_smoke();
     let span = PANE_MS * i64::try_from(PANES).expect("few panes");
-    for keys in if smoke {
-        vec![10]
-    } else {
-        vec![1, 10, 10_000, 1_000_000]
-    } {
+    for keys in if smoke { vec![10] } else { vec![1, 10, 10_000, 1_000_000] } {
         let count = if smoke { 1_000 } else { 4_000_000 };
         let events = events(count, PANES, PANE_MS, keys);
         agree(&format!("fold/{keys} keys"), &through_owner(&events), &reference(&events, keys));

@@ -97,27 +97,14 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         }
         let hash = key.hash(self.seed);
         // A job with one owner is common, and need not wait for a multiplication to find it.
-        let owner = if self.owners == 1 {
-            0
-        } else {
-            usize::from(owner_of(hash, self.owners))
-        };
+        let owner = if self.owners == 1 { 0 } else { usize::from(owner_of(hash, self.owners)) };
         let Part { index, block } = &mut self.current.parts[owner];
         let block = match block {
             Some(block) => block,
             None => {
                 let is_newest = self.current.pane_end == self.newest;
-                let capacity = if is_newest {
-                    self.entries_expected[owner]
-                } else {
-                    0
-                };
-                open_block(
-                    block,
-                    &mut self.spare_arenas,
-                    self.current.pane_end,
-                    capacity,
-                )
+                let capacity = if is_newest { self.entries_expected[owner] } else { 0 };
+                open_block(block, &mut self.spare_arenas, self.current.pane_end, capacity)
             }
         };
         let position = if K::ONLY_ONE {
@@ -168,10 +155,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     /// Whether [`Fold::hand_over`] with this time would give anything. O(1).
     pub fn has_due(&self, up_to: EventTime) -> bool {
         let current = self.has_current().then_some(&self.current);
-        current
-            .into_iter()
-            .chain(self.others.front())
-            .any(|delta| delta.pane_end <= up_to)
+        current.into_iter().chain(self.others.front()).any(|delta| delta.pane_end <= up_to)
     }
 
     /// Whether nothing is waiting to be handed over.
@@ -186,14 +170,9 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
 
     /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
     pub fn bytes(&self) -> usize {
-        let deltas = self
-            .others
-            .iter()
-            .chain(&self.spare_deltas)
-            .chain([&self.current]);
+        let deltas = self.others.iter().chain(&self.spare_deltas).chain([&self.current]);
         let parts = deltas.flat_map(|delta| &delta.parts);
-        let parts =
-            parts.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
+        let parts = parts.map(|part| part.index.bytes() + part.block.as_ref().map_or(0, Block::bytes));
         parts.sum::<usize>() + self.spare_arenas.iter().map(Arena::bytes).sum::<usize>()
     }
 
@@ -213,9 +192,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     fn park(&mut self) {
         if self.has_current() {
             let delta = std::mem::replace(&mut self.current, Delta::none());
-            let at = self
-                .others
-                .partition_point(|other| other.pane_end < delta.pane_end);
+            let at = self.others.partition_point(|other| other.pane_end < delta.pane_end);
             self.others.insert(at, delta);
             (self.first, self.last) = (EventTime::MAX, EventTime::MIN);
         }
@@ -227,18 +204,11 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     fn turn_to(&mut self, time: EventTime) {
         self.park();
         let pane_end = self.spec.pane_end(time);
-        let at = self
-            .others
-            .partition_point(|delta| delta.pane_end < pane_end);
+        let at = self.others.partition_point(|delta| delta.pane_end < pane_end);
         self.current = match self.others.get(at) {
-            Some(delta) if delta.pane_end == pane_end => {
-                self.others.remove(at).expect("seen just now")
-            }
+            Some(delta) if delta.pane_end == pane_end => self.others.remove(at).expect("seen just now"),
             _ => {
-                let mut delta = self
-                    .spare_deltas
-                    .pop()
-                    .unwrap_or_else(|| Delta::new(self.owners));
+                let mut delta = self.spare_deltas.pop().unwrap_or_else(|| Delta::new(self.owners));
                 delta.pane_end = pane_end;
                 self.newest = self.newest.max(pane_end);
                 delta
@@ -247,34 +217,19 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         self.first = self.spec.pane_first(pane_end);
         // The last pane of all covers its own end, because nothing is later.
         let is_last = pane_end == EventTime::MAX;
-        self.last = if is_last {
-            pane_end
-        } else {
-            pane_end.saturating_sub(TimeSpan::from_millis(1))
-        };
+        self.last = if is_last { pane_end } else { pane_end.saturating_sub(TimeSpan::from_millis(1)) };
     }
 }
 
 impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
     /// Stands where no delta is. Does not allocate.
     const fn none() -> Self {
-        Self {
-            pane_end: EventTime::MIN,
-            parts: Vec::new(),
-        }
+        Self { pane_end: EventTime::MIN, parts: Vec::new() }
     }
 
     fn new(owners: u16) -> Self {
-        let parts = (0..owners)
-            .map(|_| Part {
-                index: Probe::new(),
-                block: None,
-            })
-            .collect();
-        Self {
-            pane_end: EventTime::MIN,
-            parts,
-        }
+        let parts = (0..owners).map(|_| Part { index: Probe::new(), block: None }).collect();
+        Self { pane_end: EventTime::MIN, parts }
     }
 }
 
@@ -297,10 +252,7 @@ impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
         f.debug_struct("Fold")
             .field("spec", &self.spec)
             .field("owners", &self.owners)
-            .field(
-                "is_empty",
-                &(self.others.is_empty() && self.first > self.last),
-            )
+            .field("is_empty", &(self.others.is_empty() && self.first > self.last))
             .field("records", &self.records)
             .finish_non_exhaustive()
     }

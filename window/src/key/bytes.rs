@@ -16,11 +16,7 @@ pub struct BytesColumn<O> {
 
 impl<O> BytesColumn<O> {
     fn new_in(arena: &Arena, capacity: usize) -> Self {
-        Self {
-            ends: arena.column(capacity),
-            bytes: arena.column(0),
-            owned: PhantomData,
-        }
+        Self { ends: arena.column(capacity), bytes: arena.column(0), owned: PhantomData }
     }
 
     fn push(&mut self, arena: &Arena, key: &[u8]) {
@@ -128,8 +124,6 @@ impl KeyColumn<str> for BytesColumn<String> {
 
     fn copy_to(&self, arena: &Arena, position: usize, owned: &mut String) {
         owned.clear();
-        owned.push_str(
-            str::from_utf8(self.get(arena, position)).expect("only whole strings are pushed"),
-        );
+        owned.push_str(str::from_utf8(self.get(arena, position)).expect("only whole strings are pushed"));
     }
 }

@@ -32,9 +32,7 @@ macro_rules! int_key {
 
         impl KeyColumn<$int> for IntColumn<$int> {
             fn new_in(arena: &Arena, capacity: usize) -> Self {
-                Self {
-                    keys: arena.column(capacity),
-                }
+                Self { keys: arena.column(capacity) }
             }
 
             #[inline]

@@ -22,8 +22,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         rows.clear();
         loop {
             let done = match self.phase {
-                Phase::Waiting => match self.next_window_end().filter(|end| *end <= self.watermark)
-                {
+                Phase::Waiting => match self.next_window_end().filter(|end| *end <= self.watermark) {
                     Some(end) => {
                         // From here the totals are those of this window: an earlier one, were it to get records now,
                         // could not be emitted any more.
@@ -66,15 +65,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     ///
     /// Windows that do not overlap deduct nothing, whatever the aggregate: all their entries leave before the totals are
     /// read again.
-    fn deduct_of<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
-        &self,
-        aggregate: &G,
-    ) -> Option<Deduct<A>> {
-        if self.spec.slide() == self.spec.size() {
-            Some(|_, _| ())
-        } else {
-            aggregate.deduct()
-        }
+    fn deduct_of<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&self, aggregate: &G) -> Option<Deduct<A>> {
+        if self.spec.slide() == self.spec.size() { Some(|_, _| ()) } else { aggregate.deduct() }
     }
 
     /// Adds the panes of the window that are not in the totals yet. Says whether all are.
@@ -87,8 +79,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         while let Some(pane) = self.panes.entering().filter(|pane| pane.end <= end) {
             let count = budget.take_up_to(pane.len() - pane.entered);
             for (id, entry) in pane.entries(pane.entered, count) {
-                self.totals
-                    .enter(id, entry, |total, entry| aggregate.combine(total, entry));
+                self.totals.enter(id, entry, |total, entry| aggregate.combine(total, entry));
             }
             pane.entered += count;
             self.counters.entries_slid += count as u64;
@@ -127,17 +118,11 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         }
         self.counters.rows += count as u64;
         self.phase = if !rows.last {
-            Phase::Emitting {
-                end,
-                row: row + count,
-            }
+            Phase::Emitting { end, row: row + count }
         } else {
             self.counters.windows += 1;
             if self.deduct_of(aggregate).is_some() {
-                Phase::Leaving {
-                    limit: self.leave_limit(end),
-                    entry: 0,
-                }
+                Phase::Leaving { limit: self.leave_limit(end), entry: 0 }
             } else {
                 self.panes.on_totals_dropped();
                 Phase::Clearing { end }
@@ -152,10 +137,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         self.totals.drop_last(count);
         let done = self.totals.live().is_empty();
         if done {
-            self.phase = Phase::Leaving {
-                limit: self.leave_limit(end),
-                entry: 0,
-            };
+            self.phase = Phase::Leaving { limit: self.leave_limit(end), entry: 0 };
         }
         done
     }
@@ -169,13 +151,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     }
 
     /// Lets go of the panes that no later window wants. Says whether all are gone.
-    fn leave(
-        &mut self,
-        limit: EventTime,
-        mut from: usize,
-        deduct: Option<Deduct<A>>,
-        budget: &mut Budget,
-    ) -> bool {
+    fn leave(&mut self, limit: EventTime, mut from: usize, deduct: Option<Deduct<A>>, budget: &mut Budget) -> bool {
         while let Some(pane) = self.panes.oldest_mut().filter(|pane| pane.end <= limit) {
             self.open_records -= std::mem::take(&mut pane.records);
             let count = budget.take_up_to(pane.len() - from);
