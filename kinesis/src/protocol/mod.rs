@@ -6,7 +6,6 @@
 pub mod batcher;
 pub mod errors;
 pub mod id;
-pub mod lineage;
 mod moment;
 pub mod pacing;
 pub mod patience;
