@@ -64,7 +64,7 @@ impl Model {
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
         let mut violations = Violations::new();
-        check_entry(&mut violations, &entry, found.record_bytes_max, |name| lower_first(name));
+        check_entry(&mut violations, &entry, found.record_bytes_max, lower_first);
         if let Some(ordering) = ordering {
             violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
         }
