@@ -18,7 +18,7 @@ use crate::pipeline::{Pipeline, PipelineFn};
 use crate::signal::Notifier;
 use crate::source::{SourceControl, Stop};
 use crate::worker::driver::{Command, Event, JobId, Start};
-use crate::worker::link::mesh;
+use crate::worker::link::links;
 
 /// A drain may take size + lag + the source's margin, and this much for polls, puts and scheduling.
 const DRAIN_EXTRA: Duration = Duration::from_secs(4);
@@ -196,7 +196,7 @@ impl Control {
         };
         let _ = self.jobs.insert(id, running);
         let name: Arc<str> = settings.name.as_str().into();
-        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(mesh(&bells)) {
+        for ((worker, attachments), links) in attachments.into_iter().enumerate().zip(links(&bells, &owners)) {
             let start = Start {
                 job: id,
                 name: name.clone(),

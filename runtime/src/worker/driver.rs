@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use weir_window::Budget;
 
-use super::link::{Link, push};
+use super::link::{Links, push};
 use super::{Attachment, Run, RunSettings};
 use crate::error::{JobError, Kind};
 use crate::facade;
@@ -45,7 +45,7 @@ pub(crate) struct Start {
     pub(crate) seed: u64,
     pub(crate) owners: Arc<[usize]>,
     pub(crate) listings: Vec<SourceStart>,
-    pub(crate) links: Vec<Option<Link>>,
+    pub(crate) links: Links,
     pub(crate) attachments: Vec<Attachment>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct WorkerSettings {
 /// One job here: its machine, its queues, its readers.
 struct Seat {
     run: Run,
-    links: Vec<Option<Link>>,
+    links: Links,
     readers: Vec<facade::Task<()>>,
     failures: Rc<RefCell<Vec<JobError>>>,
     attachments: usize,
@@ -215,22 +215,28 @@ impl Seat {
 
     fn receive(&mut self) -> bool {
         let mut moved = false;
-        for (from, link) in self.links.iter_mut().enumerate() {
-            let Some(link) = link else { continue };
+        for link in &mut self.links.workers {
             let mut taken = false;
-            while self.run.accepts(from) {
-                let Ok(message) = link.messages_from.pop() else {
+            while self.run.accepts(link.worker) {
+                let Ok(message) = link.messages.pop() else {
                     break;
                 };
-                self.run.on_message(from, message);
-                taken = true;
-            }
-            while let Ok(back) = link.returns_from.pop() {
-                self.run.on_return(from, back);
+                self.run.on_message(link.worker, message);
                 taken = true;
             }
             if taken {
                 // There is room again in what the other sends into.
+                link.bell.notify();
+                moved = true;
+            }
+        }
+        for link in &mut self.links.owners {
+            let mut taken = false;
+            while let Ok(back) = link.returns.pop() {
+                self.run.on_return(link.owner, back);
+                taken = true;
+            }
+            if taken {
                 link.bell.notify();
                 moved = true;
             }
@@ -240,11 +246,14 @@ impl Seat {
 
     fn send(&mut self) -> bool {
         let mut moved = false;
-        for (to, link) in self.links.iter_mut().enumerate() {
-            let Some(link) = link else { continue };
-            let sent = self.run.send_to(to, |message| push(&mut link.messages_to, message));
-            let returned = self.run.return_to(to, |back| push(&mut link.returns_to, back));
-            if sent + returned > 0 {
+        for link in &mut self.links.owners {
+            if self.run.send_to(link.owner, |message| push(&mut link.messages, message)) > 0 {
+                link.bell.notify();
+                moved = true;
+            }
+        }
+        for link in &mut self.links.workers {
+            if self.run.return_to(link.worker, |back| push(&mut link.returns, back)) > 0 {
                 link.bell.notify();
                 moved = true;
             }
