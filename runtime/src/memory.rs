@@ -61,6 +61,17 @@ impl Charge {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    /// Makes it `bytes`, even beyond the limit: for memory that has grown already.
+    pub fn set(&mut self, bytes: u64) {
+        let used = &self.budget.shared.used_bytes;
+        if bytes > self.bytes {
+            used.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else {
+            used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Charge {
@@ -81,6 +92,18 @@ mod tests {
         assert_eq!(budget.used_bytes(), 60);
         assert!(budget.try_charge(40).is_some());
         drop(first);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn charge_follows_what_it_stands_for() {
+        let budget = MemoryBudget::of(10);
+        let mut charge = budget.charge(0);
+        for bytes in [7, 30, 30, 2] {
+            charge.set(bytes);
+            assert_eq!((charge.bytes(), budget.used_bytes()), (bytes, bytes));
+        }
+        drop(charge);
         assert_eq!(budget.used_bytes(), 0);
     }
 

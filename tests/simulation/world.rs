@@ -105,6 +105,7 @@ pub struct World {
     messages: Vec<Vec<VecDeque<Message>>>,
     returns: Vec<Vec<VecDeque<Return>>>,
     listing: Vec<ShardListing>,
+    memory: MemoryBudget,
     ledger: Ledger,
     cuts: u64,
     barriers: u64,
@@ -117,6 +118,8 @@ pub struct Outcome {
     pub records: u64,
     pub counters: Vec<RunCounters>,
     pub cuts: u64,
+    /// Memory that deltas, panes and directories were charged with at the end.
+    pub held_bytes: u64,
 }
 
 impl World {
@@ -180,6 +183,7 @@ impl World {
             listing: Vec::new(),
             cuts: 0,
             barriers: 0,
+            memory: MemoryBudget::of(1 << 30),
             history,
         };
         world.schedule(0, Event::Put);
@@ -307,7 +311,7 @@ impl World {
             seed: self.history.seed,
             listings: vec![start],
             sink,
-            memory: MemoryBudget::of(1 << 30),
+            memory: self.memory.clone(),
         };
         let mut run = Run::build(&*self.function, settings).expect("the pipeline is sound");
         let mine: Vec<ShardListing> = self.listing.iter().skip(worker).step_by(self.history.workers).cloned().collect();
@@ -503,8 +507,12 @@ impl World {
             self.workers.iter().map(|worker| worker.run.as_ref().expect("settled").counters()).collect();
         self.ledger.check_end(&rows, &counters)?;
         let records = self.ledger.counted();
+        let held_bytes = self.memory.used_bytes();
         self.workers.clear();
-        Ok(Outcome { rows, records, counters, cuts: self.cuts })
+        match self.memory.used_bytes() {
+            0 => Ok(Outcome { rows, records, counters, cuts: self.cuts, held_bytes }),
+            left => Err(format!("{left} bytes are still charged after the end, of {held_bytes}")),
+        }
     }
 
     fn describe(&self) -> String {

@@ -1,6 +1,6 @@
 //! The first half of a windowed aggregation: a worker folds records into deltas and hands them to their owners.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use weir_window::{Aggregate, Arena, Fold, HashSeed, Key, WindowSpec, WorkerMark};
@@ -8,8 +8,27 @@ use weir_window::{Aggregate, Arena, Fold, HashSeed, Key, WindowSpec, WorkerMark}
 use super::operator::{Batch, Operator, OperatorContext, Progress};
 use crate::exchange::{Message, OperatorIndex};
 
-/// Empty arenas on their way back into a fold.
-pub(crate) type HomePool = Rc<RefCell<Vec<Arena>>>;
+/// Batches between two looks at how much memory a fold holds: adding it up costs as much as folding a few records.
+const WEIGHED_EVERY: u32 = 16;
+
+/// What a run shares with one of its folds.
+#[derive(Default)]
+pub(crate) struct FoldShare {
+    /// Empty arenas on their way back into the fold.
+    home: RefCell<Vec<Arena>>,
+    /// What the fold held when it was last weighed.
+    bytes: Cell<usize>,
+}
+
+impl FoldShare {
+    pub(crate) fn take_home(&self, arena: Arena) {
+        self.home.borrow_mut().push(arena);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+}
 
 /// How items are keyed: what `group_by`, `group_by_key` and a window without keys make, and nothing else.
 ///
@@ -69,7 +88,8 @@ pub(super) struct FoldHalf<T, G: KeyOf<T>, A: Aggregate<T>> {
     fold: Fold<G::Key, A::Accumulator>,
     group: G,
     aggregate: Rc<A>,
-    home: HomePool,
+    share: Rc<FoldShare>,
+    unweighed: u32,
     /// What owners were last told, so that an unchanged watermark is not sent again.
     told: WorkerMark,
 }
@@ -80,9 +100,18 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         (spec, seed, owners): (WindowSpec, HashSeed, u16),
         group: G,
         aggregate: Rc<A>,
-        home: HomePool,
+        share: Rc<FoldShare>,
     ) -> FoldHalf<T, G, A> {
-        FoldHalf { operator, fold: Fold::new(spec, seed, owners), group, aggregate, home, told: WorkerMark::Absent }
+        let fold = Fold::new(spec, seed, owners);
+        FoldHalf { operator, fold, group, aggregate, share, unweighed: 0, told: WorkerMark::Absent }
+    }
+
+    fn weigh(&mut self) {
+        self.unweighed += 1;
+        if self.unweighed >= WEIGHED_EVERY {
+            self.unweighed = 0;
+            self.share.bytes.set(self.fold.bytes());
+        }
     }
 
     /// Hands over what the watermark covers, then says the watermark: in this order in every queue.
@@ -116,11 +145,12 @@ where
         }
         cx.counters.records_folded += batch.items.len() as u64;
         batch.clear();
+        self.weigh();
     }
 
     fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
         let operator = self.operator;
-        self.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
+        self.share.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
         match progress {
             Progress::Mark(mark) => {
                 // A late record may have made a delta that is due although the watermark did not move.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use weir_window::{EventTime, HashSeed, ShardName, TimeSpan};
 
-use super::fold::HomePool;
+use super::fold::FoldShare;
 use super::intake::IntakePart;
 use super::owner::OwnerPart;
 use crate::error::JobError;
@@ -56,7 +56,7 @@ pub(crate) struct Graph {
     pub(crate) intakes: Vec<Option<Box<dyn IntakePart>>>,
     /// On a worker; index is the operator's. `None` where this worker is no owner.
     pub(crate) owners: Vec<Option<Box<dyn OwnerPart>>>,
-    pub(crate) homes: Vec<HomePool>,
+    pub(crate) folds: Vec<Rc<FoldShare>>,
     pub(crate) writers: Vec<Box<dyn Flush>>,
     /// The largest window, from which the default of `ahead_max` follows.
     pub(crate) size_max: TimeSpan,
@@ -91,7 +91,7 @@ impl Graph {
             preparations: Vec::new(),
             intakes: Vec::new(),
             owners: Vec::new(),
-            homes: Vec::new(),
+            folds: Vec::new(),
             writers: Vec::new(),
             size_max: TimeSpan::ZERO,
             lag_max: TimeSpan::ZERO,

@@ -26,6 +26,8 @@ pub(crate) trait OwnerPart {
     fn is_settled(&self, end: EventTime) -> bool;
     /// What keeps `W` from rising, in words.
     fn holder(&self) -> Option<String>;
+    /// Memory its panes, directory and totals hold, in bytes. O(panes).
+    fn bytes(&self) -> usize;
     /// Adds its own counters to the run's.
     fn count(&self, counters: &mut super::operator::RunCounters);
 }
@@ -175,6 +177,10 @@ where
                 format!("shard {shard}, child of {parent}, not read yet")
             }
         })
+    }
+
+    fn bytes(&self) -> usize {
+        self.owner.bytes()
     }
 
     fn count(&self, counters: &mut super::operator::RunCounters) {

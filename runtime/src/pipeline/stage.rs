@@ -248,7 +248,7 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
             building.windows += 1;
             building.grouped |= G::HAS_GROUPS;
             building.owners.push(None);
-            building.homes.push(Rc::default());
+            building.folds.push(Rc::default());
             let name = name.unwrap_or_else(|| format!("window-{}", operator + 1));
             let line = match &window {
                 Ok(spec) => format!("{name}: {}, aggregate {}", in_words(spec), std::any::type_name::<A>()),
@@ -265,7 +265,7 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
             let Ok(spec) = window else { return };
             let head = {
                 let mut graph = shared.borrow_mut();
-                let home = graph.homes[usize::from(operator)].clone();
+                let share = graph.folds[usize::from(operator)].clone();
                 let Place::Worker(place) = &graph.place else {
                     return;
                 };
@@ -285,7 +285,7 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
                     let half = OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
                     graph.owners[usize::from(operator)] = Some(Box::new(half));
                 }
-                FoldHalf::new(OperatorIndex(operator), (spec, seed, owners), group, aggregate, home)
+                FoldHalf::new(OperatorIndex(operator), (spec, seed, owners), group, aggregate, share)
             };
             build(shared, Box::new(head));
         });

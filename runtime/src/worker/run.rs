@@ -13,7 +13,8 @@ use weir_window::{Arena, Budget, EventTime, HashSeed, ShardName, TimeSpan};
 
 use crate::error::JobError;
 use crate::exchange::{Message, OperatorIndex, Outbox, Return};
-use crate::memory::MemoryBudget;
+use crate::memory::{Charge, MemoryBudget};
+use crate::pipeline::fold::FoldShare;
 use crate::pipeline::graph::{Flush, Graph, Place, WorkerPlace};
 use crate::pipeline::intake::IntakePart;
 use crate::pipeline::operator::OperatorContext;
@@ -24,6 +25,9 @@ use crate::source::{LocalFuture, Position, ShardListing, Stop};
 
 /// Shards may be read this much beyond what sinks have taken, or a window's size if that is more.
 const AHEAD_MIN: TimeSpan = TimeSpan::from_millis(10_000);
+
+/// Turns between two looks at how much memory the run holds: adding it up takes as long as sliding a few entries a pane.
+const WEIGHED_EVERY: u32 = 64;
 
 /// Empty arenas that wait to go home, for each worker; more are freed.
 const HOMES_MAX: usize = 4;
@@ -71,7 +75,10 @@ pub struct Run {
     digest: u64,
     intakes: Vec<Box<dyn IntakePart>>,
     parts: Vec<Option<Box<dyn OwnerPart>>>,
-    homes: Vec<crate::pipeline::fold::HomePool>,
+    folds: Vec<Rc<FoldShare>>,
+    /// Arenas, indexes and directories of this run, in the process's budget.
+    held: Charge,
+    turns: u32,
     writers: Vec<Box<dyn Flush>>,
     sink_counters: Rc<SinkCounters>,
     outboxes: Vec<Outbox>,
@@ -108,16 +115,19 @@ impl Run {
             sink: settings.sink.clone(),
             memory: settings.memory,
         };
+        let held = place.memory.charge(0);
         let graph = Pipeline::build(function, Place::Worker(place))?;
         let digest = graph.digest();
-        let Graph { intakes, owners: parts, homes, writers, size_max, .. } = graph;
+        let Graph { intakes, owners: parts, folds, writers, size_max, .. } = graph;
         let intakes = intakes.into_iter().map(|intake| intake.expect("every finished branch made its intake"));
         let empty_returns = || ReturnBox { taken: vec![None; parts.len()], homes: VecDeque::new() };
         Ok(Run {
             worker: settings.worker,
             digest,
             intakes: intakes.collect(),
-            homes,
+            folds,
+            held,
+            turns: 0,
             writers,
             sink_counters: settings.sink.counters,
             outboxes: (0..settings.worker_count).map(|_| Outbox::default()).collect(),
@@ -174,7 +184,7 @@ impl Run {
         let part = self.parts[usize::from(operator.0)].as_mut().expect("messages go to owners only");
         if let Some(arena) = part.on_message(from, message, &mut cx) {
             if from == self.worker {
-                self.homes[usize::from(operator.0)].borrow_mut().push(arena);
+                self.folds[usize::from(operator.0)].take_home(arena);
             } else if self.returns[from].homes.len() < HOMES_MAX {
                 self.returns[from].homes.push_back((operator, arena));
             }
@@ -197,13 +207,20 @@ impl Run {
                 let taken = &mut self.taken[usize::from(operator.0)][owner];
                 *taken = watermark.max(*taken);
             }
-            Return::Home { operator, arena } => self.homes[usize::from(operator.0)].borrow_mut().push(arena),
+            Return::Home { operator, arena } => self.folds[usize::from(operator.0)].take_home(arena),
         }
     }
 
     /// One turn: takes its own messages, slides and emits within the budget, then folds one input of each source if
     /// the outboxes have room. Returns whether another turn would find work without anything coming in.
     pub fn step(&mut self, budget: &mut Budget) -> bool {
+        self.turns += 1;
+        if self.turns >= WEIGHED_EVERY {
+            self.turns = 0;
+            let folds: usize = self.folds.iter().map(|fold| fold.bytes()).sum();
+            let parts: usize = self.parts.iter().flatten().map(|part| part.bytes()).sum();
+            self.held.set((folds + parts) as u64);
+        }
         let mut more = self.deliver_own();
         for operator in 0..self.parts.len() {
             more |= self.poll_part(operator, budget);
