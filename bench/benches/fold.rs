@@ -17,7 +17,7 @@ use weir_window::{Arena, Budget, EventTime, Fold, HashSeed, Owner, OwnerPoll, Ro
 
 const PANE_MS: i64 = 100;
 const PANES: usize = 4;
-const SEED: HashSeed = HashSeed(weir_bench::SEED);
+const SEED: HashSeed = HashSeed::new(weir_bench::SEED);
 
 fn spec() -> WindowSpec {
     WindowSpec::tumbling(millis(PANE_MS)).expect("a valid window")
@@ -72,7 +72,7 @@ fn reference(events: &[Event], keys: u64) -> Counts {
 /// The counts of each pane by fold and owner.
 fn through_owner(events: &[Event]) -> Counts {
     let mut fold = Fold::new(spec(), SEED, 1);
-    let mut owner = Owner::<u64, u64>::new(spec(), SEED, None);
+    let mut owner = Owner::<u64, u64>::new(spec(), None);
     events.iter().for_each(|event| {
         fold.accumulate(&counting(), EventTime::from_millis(event.time), &event.key, event);
     });
@@ -104,7 +104,7 @@ fn fold(c: &mut Criterion) {
             });
         });
         let _ = group.bench_function(BenchmarkId::from_parameter("hash map"), |b| {
-            let mut map = HashMap::<u64, u64, _>::with_hasher(FixedState::with_seed(SEED.0));
+            let mut map = HashMap::<u64, u64, _>::with_hasher(FixedState::with_seed(SEED.number()));
             let add = |map: &mut HashMap<u64, u64, _>, key| *map.entry(key).or_default() += 1;
             b.iter(|| {
                 panes(&events, &mut map, add, |map, _| {

@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use weir_bench::{Counts, agree, is_smoke};
 use weir_window::{Budget, EventTime, Fold, HashSeed, Owner, OwnerPoll, Rows, WindowSpec, counting, millis};
 
-const SEED: HashSeed = HashSeed(weir_bench::SEED);
+const SEED: HashSeed = HashSeed::new(weir_bench::SEED);
 /// Entries a slice of work, about what a worker gives an owner at a time.
 const BUDGET: usize = 4_096;
 
@@ -34,7 +34,7 @@ struct Engine {
 impl Engine {
     fn new(panes: i64, keys: u64) -> Self {
         let spec = WindowSpec::sliding(millis(panes), millis(1)).expect("a valid window");
-        let (fold, owner) = (Fold::new(spec, SEED, 1), Owner::new(spec, SEED, None));
+        let (fold, owner) = (Fold::new(spec, SEED, 1), Owner::new(spec, None));
         Self { fold, owner, rows: Rows::new(), pane: 0, keys }
     }
 

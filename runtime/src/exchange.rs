@@ -1,7 +1,7 @@
 //! What workers say to each other: deltas, watermarks and markers one way, `W` and empty arenas the other.
 //!
-//! A pair of workers is joined by two bounded single-producer queues for each job, one a direction. Hand-over never
-//! awaits: what a queue refuses waits in the sender's [`Outbox`], and while an outbox is full its worker stops folding
+//! A worker is joined to each owner by two bounded single-producer queues for each job, one for messages and one for what
+//! comes back. Hand-over never awaits: what a queue refuses waits in the sender's [`Outbox`], and while an outbox is full its worker stops folding
 //! but goes on draining, sliding, emitting and answering barriers. So no worker ever waits for room in another's queue
 //! with its own unread.
 
@@ -14,7 +14,8 @@ use weir_window::{EventTime, ShardName, WorkerMark};
 pub const QUEUE_SLOTS: usize = 16;
 
 /// Messages that may wait in an outbox before its worker stops folding. One watermark may hand over several panes at
-/// once, so an outbox may grow beyond this by what one batch and one watermark make, and no further.
+/// once, so an outbox may grow beyond this by what one batch and one watermark make; and, where a window follows a
+/// window, by what the first one's owner emits of windows that are complete already.
 pub const OUTBOX_FULL: usize = 16;
 
 /// Which exchanging operator of a pipeline a message is for: its place in the order of building, the same everywhere.
@@ -27,6 +28,8 @@ pub enum Message {
     Block {
         /// For whom.
         operator: OperatorIndex,
+        /// How many records were folded into it.
+        records: u64,
         /// The block.
         block: Box<dyn Any + Send>,
     },
@@ -63,6 +66,13 @@ pub enum Message {
         /// Which checkpoint.
         checkpoint: u64,
     },
+}
+
+impl Message {
+    /// How many folded records it carries.
+    pub fn records(&self) -> u64 {
+        if let Message::Block { records, .. } = self { *records } else { 0 }
+    }
 }
 
 impl std::fmt::Debug for Message {
@@ -114,6 +124,11 @@ impl Outbox {
     /// Whether its worker should stop folding.
     pub fn is_full(&self) -> bool {
         self.messages.len() >= OUTBOX_FULL
+    }
+
+    /// How many folded records wait.
+    pub fn records(&self) -> u64 {
+        self.messages.iter().map(Message::records).sum()
     }
 
     /// Whether nothing waits.

@@ -1,15 +1,14 @@
 //! Jobs on real cores: workers, exchange and control together, with a source of numbers in place of a stream.
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::{End, Keep, Rows, Script, Scripts, node, submit, total};
 use weir_runtime::connect::item_stream;
-use weir_runtime::control::{JobSettings, Node, NodeSettings};
 use weir_runtime::error::{JobError, Kind};
 use weir_runtime::pipeline::{Pipeline, WindowResult};
-use weir_runtime::placement::Cores;
-use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
     BATCH_ITEMS_MAX, Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source,
     SourceControl, SourceReader, StartPosition,
@@ -82,47 +81,6 @@ impl SourceReader<u64> for Numbers {
     }
 }
 
-type Rows<K> = Arc<Mutex<Vec<WindowResult<u64, K>>>>;
-
-/// Keeps rows for the test. `Arc` because workers are threads.
-struct Keep<K>(Rows<K>);
-
-impl<K: Send + 'static> Sink<WindowResult<u64, K>> for Keep<K> {
-    fn describe(&self) -> String {
-        "kept".to_owned()
-    }
-    fn open(&self, _cx: &SinkContext) -> Box<dyn SinkWriter<WindowResult<u64, K>>> {
-        Box::new(Keep(self.0.clone()))
-    }
-}
-
-impl<K> SinkWriter<WindowResult<u64, K>> for Keep<K> {
-    fn ready(&self) -> bool {
-        true
-    }
-    fn write(&mut self, items: &mut Vec<WindowResult<u64, K>>) {
-        self.0.lock().expect("no test panics here").append(items);
-    }
-    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
-fn node(cores: usize) -> Node {
-    let available = Cores::available().expect("a test runs somewhere").count();
-    if available < cores {
-        println!("SKIPPED in part: {cores} cores wanted, {available} allowed");
-    }
-    Node::start(NodeSettings::on(Cores::first(cores.min(available)).expect("allowed"))).expect("a node starts")
-}
-
-fn submit(
-    node: &Node,
-    pipeline: impl Fn(&Pipeline) + Send + Sync + 'static,
-) -> Result<weir_runtime::control::JobHandle, JobError> {
-    node.submit(JobSettings { name: "test".to_owned() }, Arc::new(pipeline))
-}
-
 fn sliding() -> WindowSpec {
     WindowSpec::sliding(millis(1_000), millis(250)).expect("a window")
 }
@@ -131,7 +89,7 @@ fn sliding() -> WindowSpec {
 fn every_owner_combines_blocks_of_every_worker_and_each_number_counts_in_each_window() {
     for cores in [1, 2] {
         let node = node(cores);
-        let rows: Rows<u64> = Arc::default();
+        let rows: Rows<u64> = Rows::default();
         let kept = rows.clone();
         let job = submit(&node, move |p| {
             p.read_from(Numbers { shards: 2 })
@@ -177,7 +135,7 @@ fn recount() -> BTreeMap<(EventTime, u64), u64> {
 #[test]
 fn window_behind_a_window_waits_for_all_owners_of_the_first() {
     let node = node(2);
-    let rows: Rows<()> = Arc::default();
+    let rows: Rows<()> = Rows::default();
     let kept = rows.clone();
     let job = submit(&node, move |p| {
         p.read_from(Numbers { shards: 3 })
@@ -266,12 +224,33 @@ fn bad_pipelines_are_refused_before_they_start() {
     });
     assert_eq!(error.kind, Kind::Settings);
     assert!(error.message.starts_with("window-1: ") && error.message.contains("65"), "{error}");
+    let error = refused(|p| {
+        p.read_from(Numbers { shards: 1 })
+            .native_timestamps(TimeSpan::ZERO)
+            .window(sliding().with_lateness(millis(1)))
+            .aggregate(counting())
+            .write_to(weir_runtime::connect::logger(|_| String::new()));
+    });
+    let said = "window-1: a window with an allowed lateness, here 1 ms, is not supported yet; raise the source's allowed \
+                lag instead";
+    assert_eq!((error.kind, error.to_string().as_str()), (Kind::Settings, said));
+    let error = refused(|p| {
+        for _ in 0..2 {
+            p.read_from(Numbers { shards: 1 })
+                .native_timestamps(TimeSpan::ZERO)
+                .window(sliding())
+                .named("traffic")
+                .aggregate(counting())
+                .write_to(weir_runtime::connect::logger(|_| String::new()));
+        }
+    });
+    assert_eq!(error.message, "two windows of the pipeline are called traffic");
     let error = refused(|_| panic!("at home"));
     assert_eq!(error.to_string(), "pipeline test panicked while it was built: at home");
 }
 
 #[test]
-fn cancelled_job_ends_and_says_what_was_open() {
+fn silent_job_ends_when_cancelled_and_a_second_cancel_does_nothing() {
     let node = node(1);
     let job = submit(&node, |p| {
         p.read_from(item_stream(0)).without_timestamps().write_to(weir_runtime::connect::logger(|_| String::new()));
@@ -281,5 +260,89 @@ fn cancelled_job_ends_and_says_what_was_open() {
     job.cancel();
     assert_eq!(job.join_for(Duration::from_secs(2)).expect("within two seconds").error, None);
     job.cancel();
-    assert!(job.join_for(Duration::ZERO).is_some(), "a second cancel does nothing");
+    assert!(job.join_for(Duration::ZERO).is_some());
+}
+
+/// Wherever a record is when its job is cancelled, in a delta, in a queue or in a pane, it is folded and open.
+#[test]
+fn cancelled_job_counts_what_no_window_has_shown_as_open() {
+    for cores in [1, 2] {
+        let node = node(cores);
+        let rows: Rows<i64> = Rows::default();
+        let kept = rows.clone();
+        let script =
+            |name| Script { name, parents: Vec::new(), listed: true, times: (0..9_000).collect(), end: End::Never };
+        let job = submit(&node, move |p| {
+            p.read_from(Scripts(vec![script("one"), script("other")]))
+                .native_timestamps(millis(3_000))
+                .group_by_key(|time| time % 100)
+                .window(WindowSpec::tumbling(millis(1_000)))
+                .aggregate(counting())
+                .write_to(Keep(kept.clone()));
+        })
+        .expect("it starts");
+        // Windows that end at 5 000 and before are shown: W is 8 999 - 3 000.
+        let give_up = std::time::Instant::now() + Duration::from_secs(20);
+        while rows.lock().expect("unpoisoned").len() < 500 {
+            assert!(std::time::Instant::now() < give_up, "no rows");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        job.cancel();
+        let report = job.join();
+        let shown: u64 = rows.lock().expect("unpoisoned").iter().map(|row| row.value).sum();
+        assert_eq!(shown, 10_000);
+        assert_eq!(total(&report, |worker| worker.open), total(&report, |worker| worker.records_folded) - shown);
+    }
+}
+
+/// Rows of windows that began before `T0` are partial, and so is what is made from them.
+#[test]
+fn window_behind_partial_windows_is_partial() {
+    let node = node(1);
+    let rows: Rows<()> = Rows::default();
+    let kept = rows.clone();
+    let script =
+        Script { name: "one", parents: Vec::new(), listed: true, times: (500..4_000).collect(), end: End::Over };
+    let job = submit(&node, move |p| {
+        p.read_from(StartedAt(Scripts(vec![script.clone()]), 500))
+            .native_timestamps(TimeSpan::ZERO)
+            .window(WindowSpec::tumbling(millis(1_000)))
+            .aggregate(counting())
+            .window(WindowSpec::sliding(millis(2_000), millis(1_000)))
+            .aggregate(counting())
+            .write_to(Keep(kept.clone()));
+    })
+    .expect("it starts");
+    assert_eq!(job.join().error, None);
+    let rows = rows.lock().expect("unpoisoned");
+    let seen: Vec<_> = rows.iter().map(|row| (row.end.as_millis(), row.value, row.partial)).collect();
+    assert_eq!(seen, [(1_000, 1, true), (2_000, 2, true), (3_000, 2, false), (4_000, 2, false), (5_000, 1, false)]);
+}
+
+/// A source whose `latest` was pinned to a time.
+#[derive(Clone)]
+struct StartedAt(Scripts, i64);
+
+impl Source for StartedAt {
+    type Item = i64;
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(self.clone())
+    }
+    fn reader(&self) -> Box<dyn SourceReader<i64>> {
+        self.0.reader()
+    }
+}
+
+impl NativeTimestamps for StartedAt {}
+
+impl SourceControl for StartedAt {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        Box::pin(async {
+            let started_at = Some(EventTime::from_millis(self.1));
+            Ok(Listing { started_at, ..self.0.prepare().await? })
+        })
+    }
 }

@@ -320,7 +320,7 @@ impl World {
             let position: ReadFrom = shard.position.0.parse().expect("made by the same type");
             let name = shard.name.clone();
             // The future is the real driver's; here the world reads.
-            drop(run.attach(Attachment { source: 0, shard, at: EventTime::MIN }));
+            drop(run.attach(Attachment { source: 0, shard, at: EventTime::MIN, awaited: false }));
             let inlet = stage::with(|shared| shared.inlet.take()).expect("attached just now");
             let settings = PollingSettings {
                 margin_ms: self.history.margin_ms,

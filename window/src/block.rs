@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn block_travels_to_another_thread_and_its_memory_comes_back_empty() {
         let spec = WindowSpec::tumbling(millis(10)).expect("valid");
-        let mut fold = Fold::<str, u64>::new(spec, HashSeed(1), 1);
+        let mut fold = Fold::<str, u64>::new(spec, HashSeed::new(1), 1);
         for key in ["a", "b", "a"] {
             fold.accumulate(&counting(), EventTime::from_millis(3), key, &());
         }

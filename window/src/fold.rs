@@ -39,8 +39,8 @@ pub struct Fold<K: Key + ?Sized, A: Copy> {
     last: EventTime,
     current: Delta<K, A>, // here and not in `others`, so that a record finds it without a search
     others: VecDeque<Delta<K, A>>, // ascending by pane, each at most once, without the current one
-    records: u64,
-    newest: EventTime,            // the greatest pane end so far
+    handed_over: u64,     // records
+    newest: EventTime,    // the greatest pane end so far
     entries_expected: Vec<usize>, // by owner: how many keys the next newest pane is likely to have
     spare_deltas: Vec<Delta<K, A>>,
     spare_arenas: Vec<Arena>,
@@ -72,7 +72,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             last: EventTime::MIN,
             current: Delta::none(),
             others: VecDeque::new(),
-            records: 0,
+            handed_over: 0,
             newest: EventTime::MIN,
             entries_expected: vec![0; usize::from(owners)],
             spare_deltas: Vec::new(),
@@ -95,7 +95,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         if time < self.first || time > self.last {
             self.turn_to(time);
         }
-        let hash = key.hash(self.seed);
+        let hash = key.hash(&self.seed);
         // A job with one owner is common, and need not wait for a multiplication to find it.
         let owner = if self.owners == 1 { 0 } else { usize::from(owner_of(hash, self.owners)) };
         let Part { index, block } = &mut self.current.parts[owner];
@@ -121,7 +121,6 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             }
         };
         block.records += 1;
-        self.records += 1;
         aggregate.accumulate(&mut block.accumulators.slice_mut(&block.arena)[position], item);
     }
 
@@ -136,6 +135,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
             for (owner, part) in (0..self.owners).zip(&mut delta.parts) {
                 if let Some(block) = part.block.take() {
                     part.index.clear();
+                    self.handed_over += block.records;
                     let expected = &mut self.entries_expected[usize::from(owner)];
                     *expected = block.entries().max(*expected - *expected / 8);
                     out(owner, block);
@@ -163,9 +163,15 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         self.others.is_empty() && !self.has_current()
     }
 
-    /// How many records were folded since the fold was made.
+    /// How many records were folded since the fold was made. O(open panes × owners).
     pub fn records_folded(&self) -> u64 {
-        self.records
+        self.handed_over + self.records_waiting()
+    }
+
+    /// How many records were folded and not handed over yet. O(open panes × owners).
+    pub fn records_waiting(&self) -> u64 {
+        let deltas = self.others.iter().chain([&self.current]);
+        deltas.flat_map(|delta| &delta.parts).filter_map(|part| part.block.as_ref()).map(Block::records).sum()
     }
 
     /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
@@ -253,7 +259,7 @@ impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
             .field("spec", &self.spec)
             .field("owners", &self.owners)
             .field("is_empty", &(self.others.is_empty() && self.first > self.last))
-            .field("records", &self.records)
+            .field("handed_over", &self.handed_over)
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,9 @@
 //! nothing for strings; `()`, the key of an ungrouped window, takes no memory and no probe.
 
 use std::fmt::Debug;
-use std::hash::BuildHasher;
 
-use foldhash::fast::{FixedState, FoldHasher};
+use foldhash::SharedSeed;
+use foldhash::fast::FoldHasher;
 
 use crate::arena::Arena;
 
@@ -18,15 +18,40 @@ pub use ints::IntColumn;
 
 /// What makes the hashes of one job: the same seed gives the same hashes in every process.
 ///
-/// Random per job, so that nobody can choose keys that collide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashSeed(pub u64);
+/// Random per job, so that nobody can choose keys that collide: all that is mixed into a hash follows from the seed, none of
+/// it is the same for everybody.
+pub struct HashSeed {
+    seed: u64,
+    shared: SharedSeed,
+}
 
 impl HashSeed {
+    /// The seed that follows from this number. Costs about as much as hashing ten keys.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, shared: SharedSeed::from_u64(seed) }
+    }
+
+    /// The number it was made from.
+    pub const fn number(&self) -> u64 {
+        self.seed
+    }
+
     /// A hasher for one key.
     #[inline]
-    pub fn hasher(self) -> FoldHasher<'static> {
-        FixedState::with_seed(self.0).build_hasher()
+    pub fn hasher(&self) -> FoldHasher<'_> {
+        FoldHasher::with_seed(self.seed, &self.shared)
+    }
+}
+
+impl Clone for HashSeed {
+    fn clone(&self) -> Self {
+        Self::new(self.seed)
+    }
+}
+
+impl std::fmt::Debug for HashSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HashSeed").field(&self.seed).finish()
     }
 }
 
@@ -40,7 +65,7 @@ pub trait Key: 'static {
     const ONLY_ONE: bool = false;
 
     /// The hash, all 64 bits of it: the upper ones choose the owner, the lower ones the slot.
-    fn hash(&self, seed: HashSeed) -> u64;
+    fn hash(&self, seed: &HashSeed) -> u64;
 
     /// A copy that stands alone; allocates for strings and bytes.
     fn to_owned_key(&self) -> Self::Owned;
@@ -74,7 +99,7 @@ impl Key for () {
     const ONLY_ONE: bool = true;
 
     #[inline]
-    fn hash(&self, _seed: HashSeed) -> u64 {
+    fn hash(&self, _seed: &HashSeed) -> u64 {
         0
     }
 
@@ -106,12 +131,21 @@ mod tests {
 
     #[test]
     fn hashes_are_fixed_by_the_seed() {
-        assert_eq!(Key::hash("tweet", HashSeed(7)), Key::hash("tweet", HashSeed(7)));
-        assert_ne!(Key::hash("tweet", HashSeed(7)), Key::hash("tweet", HashSeed(8)));
-        assert_eq!(Key::hash("tweet", HashSeed(7)), Key::hash(b"tweet".as_slice(), HashSeed(7)));
-        assert_ne!(Key::hash(&1_u64, HashSeed(7)), Key::hash(&2_u64, HashSeed(7)));
-        assert_eq!(Key::hash(&(), HashSeed(7)), 0);
-        assert_eq!(Key::hash(&-1_i64, HashSeed(1)), Key::hash(&u64::MAX, HashSeed(1)));
+        assert_eq!(Key::hash("tweet", &HashSeed::new(7)), Key::hash("tweet", &HashSeed::new(7)));
+        assert_ne!(Key::hash("tweet", &HashSeed::new(7)), Key::hash("tweet", &HashSeed::new(8)));
+        assert_eq!(Key::hash("tweet", &HashSeed::new(7)), Key::hash(b"tweet".as_slice(), &HashSeed::new(7)));
+        assert_ne!(Key::hash(&1_u64, &HashSeed::new(7)), Key::hash(&2_u64, &HashSeed::new(7)));
+        assert_eq!(Key::hash(&(), &HashSeed::new(7)), 0);
+        assert_eq!(Key::hash(&-1_i64, &HashSeed::new(1)), Key::hash(&u64::MAX, &HashSeed::new(1)));
+    }
+
+    /// With seeds that are the same for everybody, these bytes made every key that ends in them hash to 0, whatever the
+    /// job's own seed: a writer of keys could put all of them into one place.
+    #[test]
+    fn no_suffix_makes_all_keys_collide_whatever_the_seed() {
+        let keys = (0..64_u64).map(|front| [front.to_le_bytes(), [0x17, 0x09, 0x47, 0xb5, 0xb5, 0xd5, 0x84, 0x3f]]);
+        let hashes = keys.map(|key| Key::hash(key.as_flattened(), &HashSeed::new(7)));
+        assert_eq!(hashes.collect::<std::collections::BTreeSet<_>>().len(), 64);
     }
 
     #[test]

@@ -8,13 +8,13 @@
 //! ```
 //! use weir_window::*;
 //!
-//! let (spec, seed, count) = (WindowSpec::sliding(secs(1), millis(500))?, HashSeed(7), counting());
+//! let (spec, seed, count) = (WindowSpec::sliding(secs(1), millis(500))?, HashSeed::new(7), counting());
 //! let mut fold = Fold::<str, u64>::new(spec, seed, 1);
 //! for (ms, key) in [(100, "a"), (700, "a"), (900, "b")] {
 //!     fold.accumulate(&count, EventTime::from_millis(ms), key, &());
 //! }
 //!
-//! let mut owner = Owner::<str, u64>::new(spec, seed, None);
+//! let mut owner = Owner::<str, u64>::new(spec, None);
 //! fold.hand_over_all(&mut |_owner, block| drop(owner.combine::<(), _>(&count, block)));
 //! owner.advance(EventTime::from_millis(1_000));
 //!

@@ -12,13 +12,13 @@
 //!
 //! **Late blocks.** `decided` is the line: every window that ends at or before it has begun to be emitted, or was passed
 //! over because it held nothing. A block whose pane is in a later window is combined, and reaches the totals too as far as
-//! its pane has entered them. Any other is counted and dropped.
+//! its pane has entered them; if an earlier window wanted it as well, that is counted. Any other is counted and dropped.
 
 use crate::aggregate::Aggregate;
 use crate::arena::Arena;
 use crate::block::Block;
 use crate::directory::Directory;
-use crate::key::{HashSeed, Key};
+use crate::key::Key;
 use crate::pane::Panes;
 use crate::slide::Totals;
 use crate::spec::WindowSpec;
@@ -29,7 +29,6 @@ mod poll;
 /// The state of one window operator for one range of key hashes.
 pub struct Owner<K: Key + ?Sized, A: Copy> {
     spec: WindowSpec,
-    seed: HashSeed,
     partial_before: Option<EventTime>,
     directory: Directory<K>,
     panes: Panes<A>,
@@ -88,20 +87,19 @@ pub struct OwnerCounters {
     pub windows: u64,
     /// Records dropped because no window that is still to be emitted wants them.
     pub late_records: u64,
+    /// Records that came too late for some of their windows and in time for others.
+    pub partly_late_records: u64,
 }
 
 impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     /// An owner without state. Windows that start before `partial_before` are flagged as partial.
     ///
-    /// `seed` must be that of the folds: keys arrive with their hashes.
-    ///
     /// # Panics
     /// If `spec` has a lateness: late firings are not there yet, and must be refused before.
-    pub fn new(spec: WindowSpec, seed: HashSeed, partial_before: Option<EventTime>) -> Self {
+    pub fn new(spec: WindowSpec, partial_before: Option<EventTime>) -> Self {
         assert_eq!(spec.lateness(), TimeSpan::ZERO, "windows with a lateness are to be refused before they get here");
         Self {
             spec,
-            seed,
             partial_before,
             directory: Directory::new(),
             // Enough that a slide, and some disorder around it, takes no new memory.
@@ -113,11 +111,6 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
             open_records: 0,
             counters: OwnerCounters::default(),
         }
-    }
-
-    /// What fixes the hashes of the keys.
-    pub fn seed(&self) -> HashSeed {
-        self.seed
     }
 
     /// Combines a block into its pane, and gives back its memory, which should go home to the worker that made it.
@@ -133,6 +126,9 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         }
         if block.entries() == 0 {
             return block.into_arena();
+        }
+        if self.spec.first_window_end(pane_end) <= self.decided {
+            self.counters.partly_late_records += records;
         }
         self.counters.entries_combined += block.entries() as u64;
         self.open_records += records;

@@ -36,9 +36,9 @@ unsafe impl GlobalAlloc for Counting {
 /// Two workers and three owners for `slides` slides of a window of eight panes; what was allocated in each slide.
 fn allocations_per_slide<K: Key + ?Sized>(slides: i64, keys: &[Box<K>]) -> Vec<u64> {
     let spec = WindowSpec::sliding(millis(80), millis(10)).expect("valid");
-    let (seed, count) = (HashSeed(3), counting());
-    let mut folds: Vec<_> = (0..2).map(|_| Fold::<K, u64>::new(spec, seed, 3)).collect();
-    let mut owners: Vec<_> = (0..3).map(|_| Owner::<K, u64>::new(spec, seed, None)).collect();
+    let (seed, count) = (&HashSeed::new(3), counting());
+    let mut folds: Vec<_> = (0..2).map(|_| Fold::<K, u64>::new(spec, seed.clone(), 3)).collect();
+    let mut owners: Vec<_> = (0..3).map(|_| Owner::<K, u64>::new(spec, None)).collect();
     let mut rows = Rows::new();
     let (mut allocations, mut emitted) = (Vec::with_capacity(1_000), 0);
     for slide in 0..slides {

@@ -64,7 +64,7 @@ fn records_at_both_ends_of_time_are_in_windows() {
 
 #[test]
 fn without_records_there_are_no_rows_and_the_watermark_settles_at_once() {
-    let mut owner = Owner::<u64, u64>::new(spec(20, 10), SEED, None);
+    let mut owner = Owner::<u64, u64>::new(spec(20, 10), None);
     let mut rows = Rows::new();
     for w in [EventTime::MIN, at(5), at(1_000_000_000_000), EventTime::MAX] {
         owner.advance(w);
@@ -131,7 +131,7 @@ fn windows_that_began_before_the_first_record_could_be_read_are_partial() {
     let (spec, count) = (spec(20, 10), counting());
     let mut fold = Fold::<(), u64>::new(spec, SEED, 1);
     (0..50).for_each(|t| fold.accumulate(&count, at(t), &(), &()));
-    let mut owner = Owner::new(spec, SEED, Some(at(10)));
+    let mut owner = Owner::new(spec, Some(at(10)));
     fold.hand_over_all(&mut |_, block| drop(owner.combine::<(), _>(&count, block)));
     owner.advance(EventTime::MAX);
     let (mut rows, mut partial) = (Rows::new(), Vec::new());
@@ -187,7 +187,7 @@ fn window_with_many_keys_leaves_in_blocks_of_which_the_last_is_marked() {
         let (spec, count) = (spec(10, 10), counting());
         let mut fold = Fold::<u64, u64>::new(spec, SEED, 1);
         (0..keys).for_each(|key| fold.accumulate(&count, at(1), &key, &()));
-        let mut owner = Owner::new(spec, SEED, None);
+        let mut owner = Owner::new(spec, None);
         fold.hand_over_all(&mut |_, block| drop(owner.combine::<(), _>(&count, block)));
         owner.advance(at(10));
         let (mut rows, mut blocks) = (Rows::new(), Vec::new());

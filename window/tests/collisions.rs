@@ -12,7 +12,7 @@ impl Key for Clashing {
     type Owned = u64;
     type Column = ClashingColumn;
 
-    fn hash(&self, _: HashSeed) -> u64 {
+    fn hash(&self, _: &HashSeed) -> u64 {
         77
     }
     fn to_owned_key(&self) -> u64 {
@@ -41,9 +41,9 @@ impl KeyColumn<Clashing> for ClashingColumn {
 #[test]
 fn keys_whose_hashes_collide_are_told_apart() {
     let spec = WindowSpec::sliding(millis(20), millis(10)).expect("valid");
-    let (seed, count) = (HashSeed(1), counting());
+    let (seed, count) = (HashSeed::new(1), counting());
     let mut fold = Fold::<Clashing, u64>::new(spec, seed, 2);
-    let mut owner = Owner::<Clashing, u64>::new(spec, seed, None);
+    let mut owner = Owner::<Clashing, u64>::new(spec, None);
     for t in 0..100_u64 {
         for key in 0..=t % 30 {
             let time = EventTime::from_millis(t.cast_signed());

@@ -228,8 +228,12 @@ impl Control {
             Event::Drained(_, drained) => {
                 job.on_drained(drained, &mut self.assignments);
                 let attached = job.attach(&mut self.assignments);
+                let awaited = job.take_awaited();
                 for (worker, attachment) in attached {
                     self.command(worker, Command::Attach(id, attachment));
+                }
+                for (worker, source, shard) in awaited {
+                    self.command(worker, Command::Await(id, source, shard));
                 }
             }
             Event::Settled(_, worker, attachments) => job.on_settled(worker, attachments),

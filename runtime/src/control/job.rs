@@ -26,6 +26,8 @@ struct SourceState {
     waiting: BTreeMap<ShardName, ShardListing>,
     reading: BTreeMap<ShardName, usize>,
     drained: BTreeMap<ShardName, EventTime>,
+    /// Shards being read whose workers know that others wait for them.
+    awaited: BTreeSet<ShardName>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,9 @@ impl Job {
         for (index, source) in self.sources.iter_mut().enumerate() {
             let ready: Vec<ShardName> = source.ready().collect();
             for name in ready {
-                let shard = source.waiting.remove(&name).expect("it was waiting just now");
+                let mut shard = source.waiting.remove(&name).expect("it was waiting just now");
+                // Owners wait for those that are drained in this run, and for no other.
+                shard.parents.retain(|parent| source.drained.contains_key(parent));
                 // From the minimum of its parents' ends; without parents from the beginning of time.
                 let ends = shard.parents.iter().filter_map(|parent| source.drained.get(parent));
                 let at = ends.min().copied().unwrap_or(EventTime::MIN);
@@ -69,10 +73,36 @@ impl Job {
                 let _ = source.reading.insert(name, worker);
                 self.workers[worker].attachments += 1;
                 self.workers[worker].settled = false;
-                attached.push((worker, Attachment { source: index, shard, at }));
+                attached.push((worker, Attachment { source: index, shard, at, awaited: false }));
+            }
+        }
+        for (_, attachment) in &mut attached {
+            let source = &mut self.sources[attachment.source];
+            attachment.awaited = source.is_awaited(&attachment.shard.name);
+            if attachment.awaited {
+                let _ = source.awaited.insert(attachment.shard.name.clone());
             }
         }
         attached
+    }
+
+    /// Shards that others have come to wait for since last asked, each with its worker and source: a hold stands for the
+    /// others until these are drained, so these must be read on whatever `W` is.
+    pub(crate) fn take_awaited(&mut self) -> Vec<(usize, usize, ShardName)> {
+        let mut awaited = Vec::new();
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            let new: Vec<(ShardName, usize)> = source
+                .reading
+                .iter()
+                .filter(|(shard, _)| !source.awaited.contains(*shard) && source.is_awaited(shard))
+                .map(|(shard, worker)| (shard.clone(), *worker))
+                .collect();
+            for (shard, worker) in new {
+                let _ = source.awaited.insert(shard.clone());
+                awaited.push((worker, index, shard));
+            }
+        }
+        awaited
     }
 
     /// A shard came to its end; its children wait for their other parents, if they have any.
@@ -81,6 +111,7 @@ impl Job {
         if let Some(worker) = source.reading.remove(&drained.shard) {
             assignments.release(&source.stream, &drained.shard, worker);
         }
+        let _ = source.awaited.remove(&drained.shard);
         let _ = source.drained.insert(drained.shard, drained.watermark);
         for child in drained.children {
             let known = source.reading.contains_key(&child.name) || source.drained.contains_key(&child.name);
@@ -142,9 +173,16 @@ impl Job {
         self.sources.iter().flat_map(|source| source.reading.clone()).collect()
     }
 
-    /// Of each worker.
+    /// Of each worker. Records that were between two workers at the end are open too, and counted at the first.
     pub(crate) fn counters(&self) -> Vec<RunCounters> {
-        self.workers.iter().map(|worker| worker.finished.unwrap_or_default()).collect()
+        let mut counters: Vec<RunCounters> =
+            self.workers.iter().map(|worker| worker.finished.unwrap_or_default()).collect();
+        let sent: u64 = counters.iter().map(|worker| worker.records_sent).sum();
+        let received: u64 = counters.iter().map(|worker| worker.records_received).sum();
+        if let Some(first) = counters.first_mut() {
+            first.open += sent.saturating_sub(received);
+        }
+        counters
     }
 }
 
@@ -152,6 +190,10 @@ impl SourceState {
     fn ready(&self) -> impl Iterator<Item = ShardName> {
         let pending = |parent: &ShardName| self.waiting.contains_key(parent) || self.reading.contains_key(parent);
         self.waiting.values().filter(move |shard| !shard.parents.iter().any(pending)).map(|shard| shard.name.clone())
+    }
+
+    fn is_awaited(&self, shard: &ShardName) -> bool {
+        self.waiting.values().any(|waiting| waiting.parents.contains(shard))
     }
 }
 

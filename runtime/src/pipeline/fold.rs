@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use weir_window::{Aggregate, Arena, Fold, HashSeed, Key, WindowSpec, WorkerMark};
+use weir_window::{Aggregate, Arena, EventTime, Fold, HashSeed, Key, WindowSpec, WorkerMark};
 
 use super::operator::{Batch, Operator, OperatorContext, Progress};
 use crate::exchange::{Message, OperatorIndex};
@@ -18,6 +18,8 @@ pub(crate) struct FoldShare {
     home: RefCell<Vec<Arena>>,
     /// What the fold held when it was last weighed.
     bytes: Cell<usize>,
+    /// Records folded and not handed over.
+    waiting: Cell<u64>,
 }
 
 impl FoldShare {
@@ -27,6 +29,10 @@ impl FoldShare {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
+    }
+
+    pub(crate) fn records_waiting(&self) -> u64 {
+        self.waiting.get()
     }
 }
 
@@ -114,14 +120,22 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         }
     }
 
-    /// Hands over what the watermark covers, then says the watermark: in this order in every queue.
+    /// Hands over what the watermark covers; everything, if this worker is about to leave the minimum, for then nothing
+    /// would hold `W` back for what stayed here.
     fn hand_over(&mut self, mark: WorkerMark, cx: &mut OperatorContext<'_>) {
-        if let WorkerMark::At(up_to) = mark {
-            let operator = self.operator;
-            self.fold.hand_over(up_to, &mut |owner, block| {
-                cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
-            });
+        match mark {
+            WorkerMark::At(up_to) => self.hand_over_up_to(up_to, cx),
+            WorkerMark::Absent => self.hand_over_up_to(EventTime::MAX, cx),
         }
+    }
+
+    fn hand_over_up_to(&mut self, up_to: EventTime, cx: &mut OperatorContext<'_>) {
+        let (operator, waiting) = (self.operator, &self.share.waiting);
+        self.fold.hand_over(up_to, &mut |owner, block| {
+            let records = block.records();
+            waiting.set(waiting.get() - records);
+            cx.send(usize::from(owner), Message::Block { operator, records, block: Box::new(block) });
+        });
     }
 }
 
@@ -143,7 +157,9 @@ where
         for (item, time) in batch.items.iter().zip(&batch.times) {
             self.group.with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
         }
-        cx.counters.records_folded += batch.items.len() as u64;
+        let folded = batch.items.len() as u64;
+        cx.counters.records_folded += folded;
+        self.share.waiting.set(self.share.waiting.get() + folded);
         batch.clear();
         self.weigh();
     }
@@ -180,11 +196,7 @@ where
                 cx.send_all(|| Message::Watermark { operator, mark: *mark });
                 self.told = *mark;
             }
-            Progress::Barrier => {
-                self.fold.hand_over_all(&mut |owner, block| {
-                    cx.send(usize::from(owner), Message::Block { operator, block: Box::new(block) });
-                });
-            }
+            Progress::Barrier => self.hand_over_up_to(EventTime::MAX, cx),
         }
     }
 }

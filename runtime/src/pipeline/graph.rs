@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use weir_window::{EventTime, HashSeed, ShardName, TimeSpan};
+use weir_window::{EventTime, HashSeed, ShardName, TimeSpan, WindowSpec, millis};
 
 use super::fold::FoldShare;
 use super::intake::IntakePart;
@@ -43,6 +43,15 @@ pub struct SourceStart {
     pub started_at: Option<EventTime>,
 }
 
+/// Where a stage's watermarks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upstream {
+    /// A source, by its place.
+    Source(usize),
+    /// The owners of an earlier window, by its operator.
+    Window(u16),
+}
+
 /// The pipeline as built, filled in by the stages.
 pub(crate) struct Graph {
     pub(crate) place: Place,
@@ -57,6 +66,12 @@ pub(crate) struct Graph {
     /// On a worker; index is the operator's. `None` where this worker is no owner.
     pub(crate) owners: Vec<Option<Box<dyn OwnerPart>>>,
     pub(crate) folds: Vec<Rc<FoldShare>>,
+    /// By operator: what is in front of it.
+    pub(crate) upstreams: Vec<Upstream>,
+    /// By operator: its window; `None` if it is none.
+    pub(crate) specs: Vec<Option<WindowSpec>>,
+    /// By operator: its name, for people and for checkpoints.
+    pub(crate) names: Vec<String>,
     pub(crate) writers: Vec<Box<dyn Flush>>,
     /// The largest window, from which the default of `ahead_max` follows.
     pub(crate) size_max: TimeSpan,
@@ -92,6 +107,9 @@ impl Graph {
             intakes: Vec::new(),
             owners: Vec::new(),
             folds: Vec::new(),
+            upstreams: Vec::new(),
+            specs: Vec::new(),
+            names: Vec::new(),
             writers: Vec::new(),
             size_max: TimeSpan::ZERO,
             lag_max: TimeSpan::ZERO,
@@ -115,6 +133,28 @@ impl Graph {
             return Err(JobError::settings(message).with_remedy("end each with write_to"));
         }
         Ok(())
+    }
+
+    /// The source that everything an operator gets comes from.
+    pub(crate) fn root(&self, operator: u16) -> usize {
+        match self.upstreams[usize::from(operator)] {
+            Upstream::Source(source) => source,
+            Upstream::Window(earlier) => self.root(earlier),
+        }
+    }
+
+    /// Windows of an operator that start before this hold less than they would have, had the source been read from its
+    /// beginning: those of before `T0`, and those that rows of such windows fall into.
+    pub(crate) fn partial_before(&self, operator: u16, starts: &[SourceStart]) -> Option<EventTime> {
+        match self.upstreams[usize::from(operator)] {
+            Upstream::Source(source) => starts[source].started_at,
+            Upstream::Window(earlier) => {
+                let from = self.partial_before(earlier, starts)?;
+                let spec = self.specs[usize::from(earlier)]?;
+                // The last window in front that starts before; its row falls into the moment before its end.
+                Some(spec.last_window_end(spec.pane_end(from.saturating_sub(millis(1)))))
+            }
+        }
     }
 
     /// Differs, almost surely, when two plans differ.

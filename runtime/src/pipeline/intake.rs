@@ -2,7 +2,7 @@
 
 use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerWatermark};
 
-use super::operator::{Batch, Operator, OperatorContext, Progress};
+use super::operator::{Batch, Operator, OperatorContext, Progress, RunCounters};
 use crate::error::JobError;
 use crate::inlet::{INLET_INPUTS_MAX, Outlet, inlet};
 use crate::memory::MemoryBudget;
@@ -22,15 +22,22 @@ pub struct DrainedShard {
     pub children: Vec<ShardListing>,
 }
 
+/// A shard that begins on a worker.
+pub(crate) struct ShardBegin {
+    pub(crate) shard: ShardListing,
+    /// Where its watermark begins.
+    pub(crate) at: EventTime,
+    /// Whether another shard waits for its end.
+    pub(crate) awaited: bool,
+}
+
 /// A source on one worker, its item type forgotten: what a run drives.
 pub(crate) trait IntakePart {
     /// Adds a shard, whose watermark starts at `at`, and gives the future that reads it, to be run on this executor.
-    fn attach(
-        &mut self,
-        shard: ShardListing,
-        at: EventTime,
-        cx: &mut OperatorContext<'_>,
-    ) -> LocalFuture<'static, Result<(), JobError>>;
+    fn attach(&mut self, begin: ShardBegin, cx: &mut OperatorContext<'_>)
+    -> LocalFuture<'static, Result<(), JobError>>;
+    /// Another shard waits for the end of this one, which from now on is read however far ahead it is.
+    fn on_awaited(&mut self, shard: &str);
     /// Takes one input of one shard that is not more than `ahead` beyond `taken`. Returns whether it did.
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool;
     /// Asks every reader to end.
@@ -68,6 +75,9 @@ struct Shard<T> {
     name: ShardName,
     outlet: Outlet<T>,
     ended: bool,
+    awaited: bool,
+    /// Up to here it was proved that everything had been read.
+    evidence: EventTime,
     position: Position,
     trouble: Option<String>,
 }
@@ -100,6 +110,9 @@ impl<T: 'static> Intake<T> {
                 cx.counters.records_in += items.len() as u64;
                 (shard.position, shard.trouble) = (position, None);
                 let highest = times.iter().max().copied();
+                if times.iter().min().is_some_and(|lowest| *lowest < shard.evidence) {
+                    count_behind(&times, shard.evidence, cx.counters);
+                }
                 let times = if timed { times } else { Vec::new() };
                 self.head.on_batch(&mut Batch { items, times }, cx);
                 if let (true, Some(highest)) = (timed, highest) {
@@ -116,6 +129,7 @@ impl<T: 'static> Intake<T> {
             }
             ShardInput::Evidence(time) => {
                 shard.trouble = None;
+                shard.evidence = shard.evidence.max(time);
                 if timed {
                     self.watermark.shard_mut(&shard.name).expect("attached with its shard").on_evidence(time);
                 }
@@ -138,11 +152,12 @@ impl<T: 'static> Intake<T> {
         let mut watermark = EventTime::MAX;
         if self.is_timed() {
             let own = self.watermark.shard_mut(&name).expect("attached with its shard");
+            // Also of a shard that names no child: one that was listed beside it may wait for it.
+            watermark = own.current();
             if children.is_empty() {
                 own.end();
                 self.mark(cx);
             } else {
-                watermark = own.current();
                 self.watermark.detach(&name);
                 let held = children.iter().map(|child| (child.name.clone(), watermark)).collect();
                 let mark = self.watermark.mark();
@@ -155,19 +170,31 @@ impl<T: 'static> Intake<T> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn count_behind(times: &[EventTime], evidence: EventTime, counters: &mut RunCounters) {
+    for time in times.iter().filter(|time| **time < evidence) {
+        let excess = evidence.as_millis().saturating_sub(time.as_millis()).unsigned_abs();
+        counters.behind_evidence += 1;
+        counters.behind_evidence_ms_max = counters.behind_evidence_ms_max.max(excess);
+    }
+}
+
 impl<T: 'static> IntakePart for Intake<T> {
     fn attach(
         &mut self,
-        listing: ShardListing,
-        at: EventTime,
+        begin: ShardBegin,
         cx: &mut OperatorContext<'_>,
     ) -> LocalFuture<'static, Result<(), JobError>> {
+        let ShardBegin { shard: listing, at, awaited } = begin;
         let (inlet, outlet) = inlet(INLET_INPUTS_MAX, self.settings.worker.clone(), self.settings.memory.clone());
         let name = listing.name.clone();
         self.shards.push(Shard {
             name: name.clone(),
             outlet,
             ended: false,
+            awaited,
+            evidence: EventTime::MIN,
             position: Position::default(),
             trouble: None,
         });
@@ -185,6 +212,10 @@ impl<T: 'static> IntakePart for Intake<T> {
         })
     }
 
+    fn on_awaited(&mut self, shard: &str) {
+        self.shards.iter_mut().filter(|own| &*own.name == shard).for_each(|own| own.awaited = true);
+    }
+
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool {
         if !self.head.ready() {
             return false;
@@ -195,7 +226,8 @@ impl<T: 'static> IntakePart for Intake<T> {
             let shard = &self.shards[index];
             if self.is_timed() {
                 let own = self.watermark.shard_mut(&shard.name).map_or(EventTime::MIN, |own| own.current());
-                if own > limit && own != EventTime::MAX {
+                // Who is waited for is at the minimum in its descendant's place, and only its end moves that.
+                if own > limit && own != EventTime::MAX && !shard.awaited {
                     continue;
                 }
             }

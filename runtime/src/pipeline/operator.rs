@@ -108,8 +108,19 @@ pub struct RunCounters {
     pub windows: u64,
     /// Records dropped because no window still open wanted them.
     pub late: u64,
-    /// Records in windows that have not fired.
+    /// Records dropped from some of their windows and counted in others, for which they came in time.
+    pub partly_late: u64,
+    /// Records folded whose windows have not all fired, wherever on this worker they are.
     pub open: u64,
+    /// Records that left for other workers in blocks, and that came from them: what was sent and did not arrive is open.
+    pub records_sent: u64,
+    /// See `records_sent`.
+    pub records_received: u64,
+    /// Records stamped before a moment up to which their shard had been proved silent: the margin is too small, or the
+    /// service's clock stepped back.
+    pub behind_evidence: u64,
+    /// By how much the worst of them, in ms.
+    pub behind_evidence_ms_max: u64,
     /// Items acknowledged by sinks' targets.
     pub written: u64,
     /// Items sent again by sinks after a refusal.

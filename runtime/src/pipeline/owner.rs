@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use weir_window::{
-    Aggregate, Arena, Block, Budget, EventTime, HashSeed, Holder, Key, Owner, OwnerPoll, OwnerWatermark, Rows,
-    ShardName, WindowSpec, WorkerMark,
+    Aggregate, Arena, Block, Budget, EventTime, Holder, Key, Owner, OwnerPoll, OwnerWatermark, Rows, ShardName,
+    WindowSpec, WorkerMark,
 };
 
 use super::WindowResult;
@@ -18,6 +18,8 @@ pub(crate) trait OwnerPart {
     fn on_message(&mut self, from: usize, message: Message, cx: &mut OperatorContext<'_>) -> Option<Arena>;
     /// Slides and emits within the budget. Returns whether more work waits that needs no message.
     fn poll(&mut self, budget: &mut Budget, cx: &mut OperatorContext<'_>) -> bool;
+    /// This owner's `W`: its sinks may not have taken so much yet.
+    fn watermark(&self) -> EventTime;
     /// The `W` up to which every row has been taken downstream.
     fn taken(&self) -> EventTime;
     /// End of the last window that may hold a record stamped at `time`.
@@ -62,7 +64,6 @@ pub(super) struct OwnerSettings {
     /// Its place among the owners.
     pub(super) owner: usize,
     pub(super) spec: WindowSpec,
-    pub(super) seed: HashSeed,
     pub(super) partial_before: Option<EventTime>,
     pub(super) worker_count: usize,
     pub(super) holds: Vec<(ShardName, EventTime)>,
@@ -79,7 +80,7 @@ impl<T, K: Key + ?Sized, A: Aggregate<T>> OwnerHalf<T, K, A> {
             part: part_name(settings.operator, settings.owner),
             begun: false,
             aggregate,
-            owner: Owner::new(settings.spec, settings.seed, settings.partial_before),
+            owner: Owner::new(settings.spec, settings.partial_before),
             watermark: OwnerWatermark::new(settings.worker_count, settings.holds),
             taken: EventTime::MIN,
             rows: Rows::default(),
@@ -157,6 +158,10 @@ where
         }
     }
 
+    fn watermark(&self) -> EventTime {
+        self.watermark.current()
+    }
+
     fn taken(&self) -> EventTime {
         self.taken
     }
@@ -189,6 +194,7 @@ where
         counters.rows += own.rows;
         counters.windows += own.windows;
         counters.late += own.late_records;
+        counters.partly_late += own.partly_late_records;
         counters.open += self.owner.open_records();
     }
 }

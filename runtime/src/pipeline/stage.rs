@@ -8,7 +8,7 @@ use weir_window::{Aggregate, Key, SpecError, TimeSpan, WindowSpec};
 
 use super::WindowResult;
 use super::fold::{Borrowed, Computed, FoldHalf, KeyOf, Unkeyed};
-use super::graph::{Flush, Place, Prepare, SharedGraph};
+use super::graph::{Flush, Place, Prepare, SharedGraph, Upstream};
 use super::intake::{Intake, IntakeSettings};
 use super::operator::{Batch, Operator, OperatorContext, Progress};
 use super::owner::{OwnerHalf, OwnerSettings, part_holds};
@@ -25,13 +25,6 @@ pub enum Untimed {}
 /// Marks a stage whose items have an event time.
 #[derive(Debug)]
 pub enum Timed {}
-
-/// Where a stage's watermarks come from: decides what the first window behind it waits for from the start.
-#[derive(Clone, Copy)]
-enum Upstream {
-    Source(usize),
-    Window(u16),
-}
 
 type Build<T> = Box<dyn FnOnce(&SharedGraph, Box<dyn Operator<T>>)>;
 
@@ -249,16 +242,20 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
             building.grouped |= G::HAS_GROUPS;
             building.owners.push(None);
             building.folds.push(Rc::default());
+            building.upstreams.push(upstream);
             let name = name.unwrap_or_else(|| format!("window-{}", operator + 1));
             let line = match &window {
                 Ok(spec) => format!("{name}: {}, aggregate {}", in_words(spec), std::any::type_name::<A>()),
                 Err(error) => format!("{name}: {error}"),
             };
             building.plan.push(line);
-            match &window {
-                Ok(spec) => building.size_max = building.size_max.max(spec.size()),
-                Err(error) => building.errors.push(JobError::settings(error.to_string()).at(&name)),
+            if let Some(error) = refused(&window, &name, &building.names) {
+                building.errors.push(error);
             }
+            let spec = window.as_ref().ok().copied();
+            building.specs.push(spec);
+            building.names.push(name);
+            building.size_max = building.size_max.max(spec.map_or(TimeSpan::ZERO, |spec| spec.size()));
             operator
         };
         let build: Build<WindowResult<A::Output, <G::Key as Key>::Owned>> = Box::new(move |shared, next| {
@@ -269,19 +266,17 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
                 let Place::Worker(place) = &graph.place else {
                     return;
                 };
-                let (seed, owner_count) = (place.seed, place.owners.len());
+                let (seed, owner_count) = (place.seed.clone(), place.owners.len());
                 let owners = u16::try_from(owner_count).expect("fewer owners than 65 536");
                 let aggregate = Rc::new(aggregate);
-                let (holds, partial_before) = match upstream {
-                    Upstream::Source(source) => {
-                        let start = &place.listings[source];
-                        (start.holds.clone(), start.started_at)
-                    }
-                    Upstream::Window(operator) => (part_holds(operator, owner_count), None),
+                let holds = match upstream {
+                    Upstream::Source(source) => place.listings[source].holds.clone(),
+                    Upstream::Window(operator) => part_holds(operator, owner_count),
                 };
+                let partial_before = graph.partial_before(operator, &place.listings);
                 if let Some(owner) = place.owners.iter().position(|worker| *worker == place.worker) {
                     let worker_count = place.worker_count;
-                    let settings = OwnerSettings { operator, owner, spec, seed, partial_before, worker_count, holds };
+                    let settings = OwnerSettings { operator, owner, spec, partial_before, worker_count, holds };
                     let half = OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
                     graph.owners[usize::from(operator)] = Some(Box::new(half));
                 }
@@ -290,6 +285,23 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
             build(shared, Box::new(head));
         });
         Stage { graph, upstream: Upstream::Window(operator), build, mode: PhantomData }
+    }
+}
+
+/// Why a window cannot be run, if it cannot.
+fn refused(window: &Result<WindowSpec, SpecError>, name: &str, names: &[String]) -> Option<JobError> {
+    if names.iter().any(|other| other == name) {
+        let message = format!("two windows of the pipeline are called {name}");
+        return Some(JobError::settings(message).with_remedy("name them apart: what they hold is kept by name"));
+    }
+    match window {
+        Err(error) => Some(JobError::settings(error.to_string()).at(name)),
+        Ok(spec) if spec.lateness() > TimeSpan::ZERO => {
+            let lateness_ms = spec.lateness().as_millis();
+            let message = format!("a window with an allowed lateness, here {lateness_ms} ms, is not supported yet");
+            Some(JobError::settings(message).at(name).with_remedy("raise the source's allowed lag instead"))
+        }
+        Ok(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_window::Budget;
+use weir_window::{Budget, ShardName};
 
 use super::link::{Links, push};
 use super::{Attachment, Run, RunSettings};
@@ -30,6 +30,8 @@ pub(crate) type JobId = u64;
 pub(crate) enum Command {
     Start(Box<Start>),
     Attach(JobId, Attachment),
+    /// A shard of a source is waited for by another.
+    Await(JobId, usize, ShardName),
     Stop(JobId, Stop),
     /// Stop readers, flush sinks, report, forget.
     Finish(JobId),
@@ -94,6 +96,11 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
                 Command::Attach(job, attachment) => {
                     if let Some(seat) = seats.get_mut(&job) {
                         seat.attach(&settings, attachment);
+                    }
+                }
+                Command::Await(job, source, shard) => {
+                    if let Some(seat) = seats.get_mut(&job) {
+                        seat.run.on_awaited(source, &shard);
                     }
                 }
                 Command::Stop(job, stop) => {

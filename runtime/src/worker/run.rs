@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_window::{Arena, Budget, EventTime, HashSeed, ShardName, TimeSpan};
+use weir_window::{Arena, Budget, EventTime, HashSeed, ShardName, TimeSpan, millis};
 
 use crate::error::JobError;
 use crate::exchange::{Message, OperatorIndex, Outbox, Return};
 use crate::memory::{Charge, MemoryBudget};
 use crate::pipeline::fold::FoldShare;
-use crate::pipeline::graph::{Flush, Graph, Place, WorkerPlace};
-use crate::pipeline::intake::IntakePart;
+use crate::pipeline::graph::{Flush, Graph, Place, Upstream, WorkerPlace};
+use crate::pipeline::intake::{IntakePart, ShardBegin};
 use crate::pipeline::operator::OperatorContext;
 use crate::pipeline::owner::OwnerPart;
 use crate::pipeline::{DrainedShard, Pipeline, PipelineFn, RunCounters, SourceStart};
@@ -59,6 +59,8 @@ pub struct Attachment {
     pub shard: ShardListing,
     /// Where its watermark begins: the minimum of its parents' final watermarks, or the beginning of time.
     pub at: EventTime,
+    /// Whether another shard waits for its end, so that it is read however far ahead it is.
+    pub awaited: bool,
 }
 
 /// An owner's cut: all workers have marked, and everything before the markers is combined.
@@ -83,6 +85,8 @@ pub struct Run {
     sink_counters: Rc<SinkCounters>,
     outboxes: Vec<Outbox>,
     returns: Vec<ReturnBox>,
+    /// By operator: what is in front of it, and the source that it all comes from.
+    upstreams: Vec<(Upstream, usize)>,
     /// For each operator and owner, the last `W` it returned.
     taken: Vec<Vec<EventTime>>,
     /// For each worker, the marker that it has sent and not all others yet.
@@ -110,7 +114,7 @@ impl Run {
             worker: settings.worker,
             worker_count: settings.worker_count,
             owners: owners.clone(),
-            seed: HashSeed(settings.seed),
+            seed: HashSeed::new(settings.seed),
             listings: settings.listings,
             sink: settings.sink.clone(),
             memory: settings.memory,
@@ -118,6 +122,8 @@ impl Run {
         let held = place.memory.charge(0);
         let graph = Pipeline::build(function, Place::Worker(place))?;
         let digest = graph.digest();
+        let upstreams =
+            (0..).zip(&graph.upstreams).map(|(operator, upstream)| (*upstream, graph.root(operator))).collect();
         let Graph { intakes, owners: parts, folds, writers, size_max, .. } = graph;
         let intakes = intakes.into_iter().map(|intake| intake.expect("every finished branch made its intake"));
         let empty_returns = || ReturnBox { taken: vec![None; parts.len()], homes: VecDeque::new() };
@@ -132,6 +138,7 @@ impl Run {
             sink_counters: settings.sink.counters,
             outboxes: (0..settings.worker_count).map(|_| Outbox::default()).collect(),
             returns: (0..settings.worker_count).map(|_| empty_returns()).collect(),
+            upstreams,
             taken: vec![vec![EventTime::MIN; owners.len()]; parts.len()],
             marked: vec![None; settings.worker_count],
             cuts: Vec::new(),
@@ -151,13 +158,19 @@ impl Run {
 
     /// Adds a shard; the future reads it and has to be run on this executor. Its error fails the job.
     pub fn attach(&mut self, attachment: Attachment) -> LocalFuture<'static, Result<(), JobError>> {
-        let Attachment { source, shard, at } = attachment;
+        let Attachment { source, shard, at, awaited } = attachment;
         let (intake, stop) = (source, self.stop);
-        let reading = self.with_intake(intake, |intake, cx| intake.attach(shard, at, cx));
+        let begin = ShardBegin { shard, at, awaited };
+        let reading = self.with_intake(intake, |intake, cx| intake.attach(begin, cx));
         if let Some(stop) = stop {
             self.intakes[source].stop(stop);
         }
         reading
+    }
+
+    /// Another shard waits for the end of this one.
+    pub fn on_awaited(&mut self, source: usize, shard: &str) {
+        self.intakes[source].on_awaited(shard);
     }
 
     /// Whether a message of this worker may be delivered now: not while it has marked a checkpoint and others have not.
@@ -175,6 +188,9 @@ impl Run {
             | Message::Done { operator, .. }
             | Message::Begun { operator, .. } => *operator,
         };
+        if from != self.worker {
+            self.counters.records_received += message.records();
+        }
         let mut cx = OperatorContext {
             worker: self.worker,
             owners: &self.owners,
@@ -194,7 +210,6 @@ impl Run {
     fn on_marker(&mut self, from: usize, checkpoint: u64) {
         self.marked[from] = Some(checkpoint);
         if self.marked.iter().all(|marked| *marked == Some(checkpoint)) {
-            self.marked.fill(None);
             self.cuts.push(Cut { checkpoint });
         }
     }
@@ -229,14 +244,20 @@ impl Run {
         if self.outboxes.iter().any(Outbox::is_full) || self.stop == Some(Stop::Cancel) {
             return more;
         }
-        let taken = self.taken.iter().flatten().min().copied().unwrap_or(EventTime::MAX);
         let ahead = self.ahead;
         for turn in 0..self.intakes.len() {
             let index = (self.next_intake + turn) % self.intakes.len();
+            let taken = self.taken_from(index);
             more |= self.with_intake(index, |intake, cx| intake.step(taken, ahead, cx));
         }
         self.next_intake = self.next_intake.wrapping_add(1);
         more
+    }
+
+    /// The least `W` up to which sinks have taken what comes from a source. What comes from others does not hold it back.
+    fn taken_from(&self, source: usize) -> EventTime {
+        let behind = self.upstreams.iter().zip(&self.taken).filter(|((_, root), _)| *root == source);
+        behind.flat_map(|(_, taken)| taken).min().copied().unwrap_or(EventTime::MAX)
     }
 
     /// What this worker says to itself needs no queue.
@@ -298,9 +319,15 @@ impl Run {
     }
 
     /// Offers what waits for `to` until `accept` gives a message back. Returns how many it took.
-    pub fn send_to(&mut self, to: usize, accept: impl FnMut(Message) -> Result<(), Message>) -> usize {
+    pub fn send_to(&mut self, to: usize, mut accept: impl FnMut(Message) -> Result<(), Message>) -> usize {
         assert_ne!(to, self.worker, "a worker delivers its own messages in its turn");
-        self.outboxes[to].drain(accept)
+        let mut sent = 0;
+        let taken = self.outboxes[to].drain(|message| {
+            let records = message.records();
+            accept(message).inspect(|()| sent += records)
+        });
+        self.counters.records_sent += sent;
+        taken
     }
 
     /// Offers what goes back to `to`. An arena that is refused is freed; a `W` that is refused is offered again.
@@ -342,8 +369,12 @@ impl Run {
         positions
     }
 
-    /// Cuts completed since last asked.
+    /// Cuts completed since last asked. Until they are taken nothing behind their markers is read, so that who takes one
+    /// finds this owner as it is at the line.
     pub fn take_cuts(&mut self) -> Vec<Cut> {
+        if !self.cuts.is_empty() {
+            self.marked.fill(None);
+        }
         std::mem::take(&mut self.cuts)
     }
 
@@ -364,11 +395,22 @@ impl Run {
             && self.parts_are_settled(end.unwrap_or(EventTime::MAX))
     }
 
-    /// What one window emits at its end is input to the next, so the end moves on from operator to operator.
-    fn parts_are_settled(&self, mut end: EventTime) -> bool {
-        self.parts.iter().flatten().all(|part| {
-            end = part.last_end(end).max(end);
-            part.is_settled(end)
+    /// What one window emits is input to the next, at the last moment of its window, so the end moves on from each to
+    /// the next.
+    fn parts_are_settled(&self, stop: EventTime) -> bool {
+        let mut row_ends = Vec::with_capacity(self.parts.len());
+        self.parts.iter().zip(&self.upstreams).all(|(part, (upstream, _))| {
+            let end = match upstream {
+                Upstream::Source(_) => stop,
+                Upstream::Window(earlier) => row_ends[usize::from(*earlier)],
+            };
+            let Some(part) = part else {
+                row_ends.push(end);
+                return true;
+            };
+            let last_end = part.last_end(end);
+            row_ends.push(if last_end == EventTime::MAX { last_end } else { last_end.saturating_sub(millis(1)) });
+            part.is_settled(last_end.max(end))
         })
     }
 
@@ -381,15 +423,17 @@ impl Run {
     pub fn counters(&self) -> RunCounters {
         let mut counters = self.counters;
         self.parts.iter().flatten().for_each(|part| part.count(&mut counters));
+        counters.open += self.folds.iter().map(|fold| fold.records_waiting()).sum::<u64>();
+        counters.open += self.outboxes.iter().map(Outbox::records).sum::<u64>();
         counters.written = self.sink_counters.written.get();
         counters.retried = self.sink_counters.retried.get();
         counters.repeated = self.sink_counters.repeated.get();
         counters
     }
 
-    /// The `W` up to which this worker's own rows were taken, for each operator that it owns a part of.
+    /// This worker's `W` as an owner, for each operator that it owns a part of.
     pub fn watermarks(&self) -> impl Iterator<Item = EventTime> {
-        self.parts.iter().flatten().map(|part| part.taken())
+        self.parts.iter().flatten().map(|part| part.watermark())
     }
 
     /// What keeps event time from moving, in words: this worker's slowest shard, then what its owners wait for.

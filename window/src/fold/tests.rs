@@ -9,7 +9,7 @@ fn at(ms: i64) -> EventTime {
 }
 
 fn fold(owners: u16) -> Fold<u64, u64> {
-    Fold::new(WindowSpec::sliding(millis(20), millis(10)).expect("valid"), HashSeed(1), owners)
+    Fold::new(WindowSpec::sliding(millis(20), millis(10)).expect("valid"), HashSeed::new(1), owners)
 }
 
 fn handed(fold: &mut Fold<u64, u64>, up_to: EventTime) -> Vec<(u16, i64, usize, u64)> {
@@ -33,7 +33,9 @@ fn deltas_are_handed_over_when_their_pane_has_ended_oldest_first() {
     fold.accumulate(&counting(), at(5), &9, &());
     assert_eq!(handed(&mut fold, at(30)), [(0, 10, 1, 1), (0, 30, 1, 1)]);
     assert!(fold.is_empty());
-    assert_eq!(fold.records_folded(), 6);
+    assert_eq!((fold.records_folded(), fold.records_waiting()), (6, 0));
+    fold.accumulate(&counting(), at(31), &9, &());
+    assert_eq!((fold.records_folded(), fold.records_waiting()), (7, 1));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl<O> BytesColumn<O> {
 }
 
 #[inline]
-fn hash_bytes(key: &[u8], seed: HashSeed) -> u64 {
+fn hash_bytes(key: &[u8], seed: &HashSeed) -> u64 {
     let mut hasher = seed.hasher();
     hasher.write(key);
     hasher.finish()
@@ -44,7 +44,7 @@ impl Key for [u8] {
     type Column = BytesColumn<Vec<u8>>;
 
     #[inline]
-    fn hash(&self, seed: HashSeed) -> u64 {
+    fn hash(&self, seed: &HashSeed) -> u64 {
         hash_bytes(self, seed)
     }
 
@@ -87,7 +87,7 @@ impl Key for str {
     type Column = BytesColumn<String>;
 
     #[inline]
-    fn hash(&self, seed: HashSeed) -> u64 {
+    fn hash(&self, seed: &HashSeed) -> u64 {
         hash_bytes(self.as_bytes(), seed)
     }
 

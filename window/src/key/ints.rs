@@ -18,7 +18,7 @@ macro_rules! int_key {
             type Column = IntColumn<$int>;
 
             #[inline]
-            fn hash(&self, seed: HashSeed) -> u64 {
+            fn hash(&self, seed: &HashSeed) -> u64 {
                 let mut hasher = seed.hasher();
                 hasher.write_u64($to_u64(*self));
                 hasher.finish()

@@ -9,7 +9,7 @@ use weir_window::{
     owner_of,
 };
 
-pub const SEED: HashSeed = HashSeed(42);
+pub const SEED: HashSeed = HashSeed::new(42);
 
 pub fn at(ms: i64) -> EventTime {
     EventTime::from_millis(ms)
@@ -180,7 +180,7 @@ impl<K: TestKey + ?Sized> World<K> {
             in_flight: Vec::new(),
             owners: (0..owners)
                 .map(|_| OwnerSide {
-                    owner: Owner::new(spec, SEED, None),
+                    owner: Owner::new(spec, None),
                     rows: Expected::new(),
                     at: None,
                     settled: i64::MIN,
@@ -194,7 +194,7 @@ impl<K: TestKey + ?Sized> World<K> {
         let owners = u16::try_from(self.owners.len()).expect("few");
         let owner = K::with(record.key, |key| {
             self.folds[worker].accumulate(&self.stats, at(record.time), key, &record.value);
-            owner_of(key.hash(SEED), owners)
+            owner_of(key.hash(&SEED), owners)
         });
         let pane = self.spec.pane_end(at(record.time)).as_millis();
         self.unsent[worker].entry((pane, usize::from(owner))).or_default().push(record);
