@@ -12,6 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -91,7 +92,8 @@ impl<T> Future for Task<T> {
     }
 }
 
-/// Runs a future beside the caller on the same executor. A panic in it ends the executor.
+/// Runs a future beside the caller on the same executor. A panic in it ends the executor, and so the process: see
+/// [`start_executor`].
 pub fn spawn<T: 'static>(f: impl Future<Output = T> + 'static) -> Task<T> {
     Task(glommio::spawn_local(f))
 }
@@ -130,6 +132,8 @@ pub struct ExecutorSettings {
 pub struct ExecutorHandle {
     name: String,
     thread: JoinHandle<()>,
+    /// Somebody waits, and will be told of a panic.
+    joined: Arc<AtomicBool>,
 }
 
 /// What a panic said, and where it happened.
@@ -153,8 +157,9 @@ impl ExecutorHandle {
     /// Waits, blocking, until the executor's future has ended.
     ///
     /// # Errors
-    /// The panic of any of its tasks.
+    /// The panic of any of its tasks, if it comes while this waits.
     pub fn join(self) -> Result<(), PanicMessage> {
+        self.joined.store(true, Ordering::SeqCst);
         self.thread.join().map_err(|panic| PanicMessage { executor: self.name, message: panic_text(panic.as_ref()) })
     }
 
@@ -173,7 +178,11 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Starts an executor on a thread of its own and returns when it runs: `make` is called there, its future run to
-/// the end. Detached tasks that are left then are dropped.
+/// the end.
+///
+/// A panic in any of its tasks stops the process with exit code 1, after saying why: what the executor held can no longer be
+/// trusted, and others may wait for it for ever. Only if somebody waits in [`ExecutorHandle::join`] already, they are told
+/// instead.
 ///
 /// # Errors
 /// When io_uring is barred, too little memory may be locked, or the core may not be used.
@@ -186,24 +195,47 @@ where
     blocking::start();
     let (started, outcome) = mpsc::sync_channel(1);
     let name = settings.name.clone();
+    let joined = Arc::new(AtomicBool::new(false));
+    let guard = DieOnPanic { executor: name.clone(), joined: Arc::clone(&joined) };
     let thread = std::thread::Builder::new()
         .name(settings.name.clone())
         .spawn(move || match make_executor(&settings) {
-            Ok(executor) => executor.run(async move {
-                warm_timers().await;
-                let _ = started.send(Ok(()));
-                make().await;
-            }),
+            Ok(executor) => {
+                // On the thread's own stack. A panic unwinds the whole executor but drops only the future that it came from, so
+                // a guard inside of another task would never learn of it.
+                let _guard = guard;
+                executor.run(async move {
+                    warm_timers().await;
+                    let _ = started.send(Ok(()));
+                    make().await;
+                });
+            }
             Err(error) => drop(started.send(Err(error))),
         })
         .map_err(|error| EnvironmentError::thread(&error))?;
     match outcome.recv() {
-        Ok(Ok(())) => Ok(ExecutorHandle { name, thread }),
+        Ok(Ok(())) => Ok(ExecutorHandle { name, thread, joined }),
         Ok(Err(error)) => Err(error),
         Err(mpsc::RecvError) => {
             let panic =
                 thread.join().err().map_or_else(|| "it ended at once".to_owned(), |panic| panic_text(panic.as_ref()));
             Err(EnvironmentError::other(&panic))
+        }
+    }
+}
+
+/// Stops the process when its thread unwinds and nobody waits for it.
+struct DieOnPanic {
+    executor: String,
+    joined: Arc<AtomicBool>,
+}
+
+impl Drop for DieOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.joined.load(Ordering::SeqCst) {
+            // The panic's own message is out already.
+            tracing::error!("{} panicked; this is a bug in Weir, please report it", self.executor);
+            std::process::exit(1);
         }
     }
 }

@@ -136,12 +136,12 @@ impl Node {
                     events,
                 })
             };
-            workers.push(start_or_die(ExecutorSettings { name, core: Some(core) }, make)?);
+            workers.push(facade::start_executor(ExecutorSettings { name, core: Some(core) }, make)?);
         }
         drop(events);
         let control = ControlSettings { workers: handles, events: events_in, requests: requests_in };
         let executor = ExecutorSettings { name: "control".to_owned(), core: None };
-        let control = start_or_die(executor, move || run_control(control))?;
+        let control = facade::start_executor(executor, move || run_control(control))?;
         Ok(Node { requests, control: Some(control), workers, cores: settings.cores, memory })
     }
 
@@ -179,8 +179,11 @@ impl Node {
         };
         let _ = self.requests.send_blocking(Request::Shutdown);
         for executor in std::iter::once(control).chain(self.workers.drain(..)) {
-            // An executor that panicked has stopped the process already.
-            let _ = executor.join();
+            if let Err(panic) = executor.join() {
+                // Those behind it wait for what it will never say; and a node that broke has not done what it was told.
+                tracing::error!("{panic}; this is a bug in Weir, please report it");
+                std::process::exit(1);
+            }
         }
     }
 }
@@ -188,33 +191,6 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// A panic in the engine stops the process after saying why: what its cores hold can no longer be trusted, and a node
-/// without one of its workers would wait for it forever. A panic in any task unwinds its whole executor, and so passes
-/// by the guard that lives in the executor's first task.
-fn start_or_die<F, Fut>(settings: ExecutorSettings, make: F) -> Result<ExecutorHandle, EnvironmentError>
-where
-    F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = ()> + 'static,
-{
-    let guard = DieOnPanic(settings.name.clone());
-    facade::start_executor(settings, move || async move {
-        let _guard = guard;
-        make().await;
-    })
-}
-
-struct DieOnPanic(String);
-
-impl Drop for DieOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            // The panic's own message is out already.
-            tracing::error!("{} panicked; this is a bug in Weir, please report it", self.0);
-            std::process::exit(1);
-        }
     }
 }
 

@@ -24,14 +24,57 @@ fn executor_runs_its_future_pinned_to_the_core_asked_for() {
 }
 
 #[test]
-fn panic_in_a_task_is_reported_by_join() {
+fn panic_in_a_task_is_reported_by_a_join_that_waits() {
     let settings = ExecutorSettings { name: "doomed".into(), core: None };
-    let handle = start_executor(settings, || async {
+    let (sender, receiver) = mpsc::channel::<Arc<AtomicBool>>();
+    let handle = start_executor(settings, move || async move {
+        let joined = receiver.recv().expect("the test sends it");
+        while !joined.load(Ordering::SeqCst) {
+            yield_now().await;
+        }
         spawn(async { panic!("planted {}", 7) }).await;
     })
     .expect("an executor starts");
+    sender.send(Arc::clone(&handle.joined)).expect("the executor waits");
     let panic = handle.join().expect_err("it panicked");
     assert_eq!(panic.to_string(), "executor doomed panicked: planted 7");
+}
+
+/// Runs a test of this file alone in a process of its own, which knows by `is_alone` that it is one.
+fn run_alone(name: &str) -> std::process::Output {
+    std::process::Command::new(std::env::current_exe().expect("a test has a path"))
+        .args(["--exact", &format!("facade::tests::{name}"), "--nocapture"])
+        .env("WEIR_TEST_ALONE", "1")
+        .output()
+        .expect("it starts")
+}
+
+fn is_alone() -> bool {
+    std::env::var_os("WEIR_TEST_ALONE").is_some()
+}
+
+#[test]
+fn panic_in_any_task_stops_the_process_though_the_first_sleeps() {
+    if !is_alone() {
+        let output = run_alone("panic_in_any_task_stops_the_process_though_the_first_sleeps");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("planted"), "{said}");
+        return;
+    }
+    let settings = ExecutorSettings { name: "doomed".into(), core: None };
+    let _handle = start_executor(settings, || async {
+        spawn(async {
+            yield_now().await;
+            panic!("planted");
+        })
+        .detach();
+        sleep(Duration::from_secs(3_600)).await;
+    })
+    .expect("an executor starts");
+    // Longer than it takes; without the guard the process ends here, with another code.
+    std::thread::sleep(Duration::from_secs(5));
+    std::process::exit(0);
 }
 
 #[test]
