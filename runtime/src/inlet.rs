@@ -33,13 +33,43 @@ struct Shared<T> {
     queue: VecDeque<ShardInput<T>>,
     capacity: usize,
     stop: Option<Stop>,
-    /// The reader, waiting for room or for a stop.
-    waiting: Vec<Waker>,
+    /// The reader, waiting for room or for a stop: one waker for each wait, however often it is polled. glommio counts a
+    /// task's wakers in 16 bits, and a reader is polled at every frame of an answer while nothing is taken here.
+    waiting: Vec<(u64, Waker)>,
+    next_ticket: u64,
 }
 
 impl<T> Shared<T> {
     fn wake(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+        self.waiting.drain(..).for_each(|(_, waker)| waker.wake());
+    }
+}
+
+/// One wait of a reader; it leaves its place when it ends or is dropped.
+struct Place<'a, T> {
+    shared: &'a RefCell<Shared<T>>,
+    ticket: Option<u64>,
+}
+
+impl<T> Place<'_, T> {
+    fn wait(&mut self, waker: &Waker) {
+        let mut shared = self.shared.borrow_mut();
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            shared.next_ticket += 1;
+            shared.next_ticket
+        });
+        match shared.waiting.iter_mut().find(|(taken, _)| *taken == ticket) {
+            Some((_, old)) => old.clone_from(waker),
+            None => shared.waiting.push((ticket, waker.clone())),
+        }
+    }
+}
+
+impl<T> Drop for Place<'_, T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.borrow_mut().waiting.retain(|(taken, _)| *taken != ticket);
+        }
     }
 }
 
@@ -47,7 +77,7 @@ impl<T> Shared<T> {
 pub(crate) fn inlet<T>(capacity: usize, worker: Notifier, memory: MemoryBudget) -> (Inlet<T>, Outlet<T>) {
     assert!(capacity > 0, "an inlet holds at least one input");
     let queue = VecDeque::with_capacity(capacity);
-    let shared = Rc::new(RefCell::new(Shared { queue, capacity, stop: None, waiting: Vec::new() }));
+    let shared = Rc::new(RefCell::new(Shared { queue, capacity, stop: None, waiting: Vec::new(), next_ticket: 0 }));
     (Inlet { shared: shared.clone(), worker, memory }, Outlet { shared })
 }
 
@@ -72,6 +102,7 @@ impl<T> Inlet<T> {
     /// Puts one input behind those already there, waiting for room. Returns without it once the shard is cancelled.
     pub async fn send(&self, input: ShardInput<T>) {
         let mut input = Some(input);
+        let mut place = self.place();
         std::future::poll_fn(|cx| {
             if self.stop() == Some(Stop::Cancel) {
                 return Poll::Ready(());
@@ -80,7 +111,7 @@ impl<T> Inlet<T> {
                 Ok(()) => Poll::Ready(()),
                 Err(Refused(back)) => {
                     input = Some(back);
-                    self.shared.borrow_mut().waiting.push(cx.waker().clone());
+                    place.wait(cx.waker());
                     Poll::Pending
                 }
             }
@@ -95,15 +126,20 @@ impl<T> Inlet<T> {
 
     /// Waits until the stop differs from `known`, which is what the reader has already acted upon.
     pub async fn stop_changed(&self, known: Option<Stop>) -> Option<Stop> {
+        let mut place = self.place();
         std::future::poll_fn(|cx| {
             let stop = self.stop();
             if stop != known {
                 return Poll::Ready(stop);
             }
-            self.shared.borrow_mut().waiting.push(cx.waker().clone());
+            place.wait(cx.waker());
             Poll::Pending
         })
         .await
+    }
+
+    fn place(&self) -> Place<'_, T> {
+        Place { shared: &self.shared, ticket: None }
     }
 
     /// The process-wide budget that fetched bytes are charged to.
@@ -133,5 +169,62 @@ impl<T> Outlet<T> {
             shared.stop = Some(stop);
         }
         shared.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade;
+    use crate::signal::signal;
+    use std::pin::pin;
+
+    fn pair(capacity: usize) -> (Inlet<u64>, Outlet<u64>) {
+        inlet(capacity, signal().0, MemoryBudget::of(1 << 20))
+    }
+
+    #[test]
+    fn reader_may_be_polled_any_number_of_times_while_it_waits() {
+        facade::run_here(async {
+            let (inlet, outlet) = pair(1);
+            inlet.try_send(ShardInput::Lagging { behind_ms: 1 }).expect("there is room");
+            let mut polls = 0;
+            {
+                let mut stopped = pin!(inlet.stop_changed(None));
+                let mut sent = pin!(inlet.send(ShardInput::Lagging { behind_ms: 2 }));
+                // More than the wakers of one task that the executor can count.
+                std::future::poll_fn(|cx| {
+                    polls += 1;
+                    assert!(stopped.as_mut().poll(cx).is_pending() && sent.as_mut().poll(cx).is_pending());
+                    if polls == 40_000 {
+                        Poll::Ready(())
+                    } else {
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                })
+                .await;
+                assert_eq!(outlet.shared.borrow().waiting.len(), 2);
+                assert!(matches!(outlet.take(), Some(ShardInput::Lagging { behind_ms: 1 })));
+                sent.await;
+                outlet.stop(Stop::Cancel);
+                assert_eq!(stopped.await, Some(Stop::Cancel));
+            }
+            assert!(outlet.shared.borrow().waiting.is_empty(), "a wait that is over keeps its place");
+        })
+        .expect("an executor starts here");
+    }
+
+    #[test]
+    fn stop_wakes_a_reader_that_waits_for_room() {
+        facade::run_here(async {
+            let (inlet, outlet) = pair(1);
+            inlet.try_send(ShardInput::Lagging { behind_ms: 1 }).expect("there is room");
+            let sending = facade::spawn(async move { inlet.send(ShardInput::Lagging { behind_ms: 2 }).await });
+            facade::yield_now().await;
+            outlet.stop(Stop::Cancel);
+            sending.await;
+        })
+        .expect("an executor starts here");
     }
 }
