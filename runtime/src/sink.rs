@@ -55,6 +55,8 @@ pub struct SinkContext {
 /// What a writer did, in items.
 #[derive(Debug, Default)]
 pub struct SinkCounters {
+    /// Given to the writers; counted by the worker.
+    pub taken: Cell<u64>,
     /// Acknowledged by the target.
     pub written: Cell<u64>,
     /// Sent again after a refusal of the target.

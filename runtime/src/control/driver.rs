@@ -223,6 +223,7 @@ impl Control {
             return;
         };
         let job = &mut running.job;
+        let failed = matches!(event, Event::Failed(..));
         match event {
             Event::Started(_) => {}
             Event::Drained(_, drained) => {
@@ -254,12 +255,20 @@ impl Control {
         if self.jobs.get_mut(&id).is_some_and(|running| running.job.begin_finish()) {
             self.command_all(|| Command::Finish(id));
         }
+        if failed {
+            self.command_all(|| Command::Hurry(id));
+        }
     }
 
+    /// Also what is finishing already, and whose sinks are waited for, ends soon.
     fn cancel(&mut self, id: JobId) {
-        if self.jobs.get_mut(&id).is_some_and(|running| running.job.force_finish()) {
+        let Some(running) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if running.job.force_finish() {
             self.command_all(|| Command::Finish(id));
         }
+        self.command_all(|| Command::Hurry(id));
     }
 
     fn command_all(&self, mut command: impl FnMut() -> Command) {

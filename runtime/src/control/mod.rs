@@ -207,7 +207,7 @@ impl JobHandle {
         let _ = self.requests.send_blocking(Request::Drain(self.job));
     }
 
-    /// Ends the job without draining: sources stop, sinks are flushed. Returns at once.
+    /// Ends the job without draining: sources stop, sinks are flushed for at most 2 s. Returns at once.
     pub fn cancel(&self) {
         let _ = self.requests.send_blocking(Request::Cancel(self.job));
     }

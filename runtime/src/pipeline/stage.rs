@@ -15,7 +15,7 @@ use super::owner::{OwnerHalf, OwnerSettings, part_holds};
 use super::transform::{Filter, FlatMap};
 use crate::error::JobError;
 use crate::exchange::OperatorIndex;
-use crate::sink::{Sink, SinkWriter};
+use crate::sink::{Sink, SinkCounters, SinkWriter};
 use crate::source::{LocalFuture, NativeTimestamps, Source};
 
 /// Marks a stage whose items have no event time: it can be written, not windowed.
@@ -175,14 +175,14 @@ impl<T: 'static, M: 'static> Stage<T, M> {
         }
         let opened = match &graph.borrow().place {
             Place::Plan => None,
-            Place::Worker(place) => Some(sink.open(&place.sink)),
+            Place::Worker(place) => Some((sink.open(&place.sink), place.sink.counters.clone())),
         };
         match opened {
             None => graph.borrow_mut().preparations.push(Box::new(Preparation(sink, PhantomData::<fn(T)>))),
-            Some(writer) => {
+            Some((writer, counters)) => {
                 let writer = Rc::new(RefCell::new(writer));
-                graph.borrow_mut().writers.push(Box::new(SharedWriter(writer.clone())));
-                build(&graph, Box::new(SharedWriter(writer)));
+                graph.borrow_mut().writers.push(Box::new(SharedWriter(writer.clone(), counters.clone())));
+                build(&graph, Box::new(SharedWriter(writer, counters)));
             }
         }
     }
@@ -320,7 +320,7 @@ impl<T, S: Sink<T>> Prepare for Preparation<S, T> {
 }
 
 /// One worker's writer: as the last operator of a branch, and as what is flushed at the end.
-struct SharedWriter<T>(Rc<RefCell<Box<dyn SinkWriter<T>>>>);
+struct SharedWriter<T>(Rc<RefCell<Box<dyn SinkWriter<T>>>>, Rc<SinkCounters>);
 
 impl<T: 'static> Operator<T> for SharedWriter<T> {
     fn ready(&self) -> bool {
@@ -328,6 +328,7 @@ impl<T: 'static> Operator<T> for SharedWriter<T> {
     }
 
     fn on_batch(&mut self, batch: &mut Batch<T>, _cx: &mut OperatorContext<'_>) {
+        self.1.taken.set(self.1.taken.get() + batch.items.len() as u64);
         self.0.borrow_mut().write(&mut batch.items);
         batch.clear();
     }

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use weir_window::{Budget, ShardName};
 
 use super::link::{Links, push};
@@ -16,12 +18,15 @@ use crate::facade;
 use crate::mailbox::{Receiver, Sender};
 use crate::memory::MemoryBudget;
 use crate::pipeline::{DrainedShard, PipelineFn, RunCounters, SourceStart};
-use crate::signal::{Listener, Notifier};
+use crate::signal::{Listener, Notifier, signal};
 use crate::sink::{SinkContext, SinkCounters};
 use crate::source::Stop;
 
 /// Entries that a run may slide, combine or emit in one turn: about 100 µs.
 const TURN_ENTRIES: usize = 4_096;
+
+/// How long the sinks of a job that was cancelled or has failed may go on writing what they took.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
 
 /// Names a job in its process.
 pub(crate) type JobId = u64;
@@ -35,6 +40,8 @@ pub(crate) enum Command {
     Stop(JobId, Stop),
     /// Stop readers, flush sinks, report, forget.
     Finish(JobId),
+    /// A job that finishes has waited long enough for its sinks.
+    Hurry(JobId),
     Shutdown,
 }
 
@@ -78,15 +85,20 @@ struct Seat {
     run: Run,
     links: Links,
     readers: Vec<facade::Task<()>>,
+    sinks: Rc<SinkCounters>,
     failures: Rc<RefCell<Vec<JobError>>>,
     attachments: usize,
     settled: bool,
     failed: bool,
 }
 
+/// Jobs whose sinks are being flushed, and how each is told to hurry.
+type Finishing = Rc<RefCell<BTreeMap<JobId, Notifier>>>;
+
 /// Runs until shut down.
 pub(crate) async fn run_worker(mut settings: WorkerSettings) {
     let mut seats: BTreeMap<JobId, Seat> = BTreeMap::new();
+    let finishing = Finishing::default();
     loop {
         let mut moved = false;
         while let Some(command) = settings.commands.try_recv() {
@@ -110,10 +122,11 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
                     }
                 }
                 Command::Finish(job) => match seats.remove(&job) {
-                    Some(seat) => finish(&settings, job, seat),
+                    Some(seat) => finish(&settings, job, seat, &finishing),
                     // It never began here; control waits for every worker all the same.
                     None => tell(&settings, Event::Finished(job, settings.worker, RunCounters::default())).await,
                 },
+                Command::Hurry(job) => finishing.borrow().get(&job).into_iter().for_each(Notifier::notify),
                 Command::Shutdown => return,
             }
         }
@@ -147,6 +160,7 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         }),
         counters: Rc::new(SinkCounters::default()),
     };
+    let sinks = sink.counters.clone();
     let run = RunSettings {
         worker: settings.worker,
         worker_count: settings.worker_count,
@@ -167,8 +181,16 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
             .with_remedy("a pipeline function must build the same stages each time it is called");
         return tell(settings, Event::Failed(start.job, error)).await;
     }
-    let mut seat =
-        Seat { run, links: start.links, readers: Vec::new(), failures, attachments: 0, settled: false, failed: false };
+    let mut seat = Seat {
+        run,
+        links: start.links,
+        readers: Vec::new(),
+        sinks,
+        failures,
+        attachments: 0,
+        settled: false,
+        failed: false,
+    };
     for attachment in start.attachments {
         seat.attach(settings, attachment);
     }
@@ -269,24 +291,40 @@ impl Seat {
     }
 }
 
-/// Flushing may take as long as a service takes, so it does not hold up the loop.
-fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat) {
+/// Flushing may take as long as a service takes, so it does not hold up the loop; and no longer than `FLUSH_MAX` once it is
+/// told to hurry.
+fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Finishing) {
     seat.run.stop(Stop::Cancel);
     let (worker, events) = (settings.worker, settings.events.clone());
+    let (hurry, mut hurried) = signal();
+    let _ = finishing.borrow_mut().insert(job, hurry);
+    let finishing = finishing.clone();
     facade::spawn(async move {
         for reader in seat.readers.drain(..) {
             let _ = reader.cancel().await;
         }
         if !seat.failed {
-            for flushed in seat.run.flush() {
-                if let Err(error) = flushed.await {
-                    let _ = events.send(Event::Failed(job, error)).await;
-                }
+            let flushed = async { join_all(seat.run.flush()).await.into_iter().find_map(Result::err) };
+            let given_up = async {
+                hurried.wait().await;
+                facade::sleep(FLUSH_MAX).await;
+                let counters = &seat.sinks;
+                let left = counters.taken.get().saturating_sub(counters.written.get());
+                Some(unflushed(left).at(format_args!("worker {worker}")))
+            };
+            if let Some(error) = futures_lite::future::or(flushed, given_up).await {
+                let _ = events.send(Event::Failed(job, error)).await;
             }
         }
+        let _ = finishing.borrow_mut().remove(&job);
         let _ = events.send(Event::Finished(job, worker, seat.run.counters())).await;
     })
     .detach();
+}
+
+fn unflushed(left: u64) -> JobError {
+    let message = format!("{left} items are not known to be written {} s after the stop", FLUSH_MAX.as_secs());
+    JobError::new(Kind::Service, message).with_remedy("see the sink's warnings for what keeps it from writing")
 }
 
 /// A panic in a user's closure, caught at the batch boundary, fails its job alone.

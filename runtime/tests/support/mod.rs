@@ -7,6 +7,7 @@ use weir_runtime::error::JobError;
 use weir_runtime::facade;
 use weir_runtime::pipeline::Pipeline;
 use weir_runtime::placement::Cores;
+use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
     Inlet, Listing, LocalFuture, ShardListing, Source, SourceControl, SourceReader, StartPosition,
 };
@@ -30,6 +31,30 @@ pub fn run_alone(name: &str) -> Option<std::process::Output> {
     let mut command = std::process::Command::new(std::env::current_exe().expect("a test has a path"));
     let command = command.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
     Some(command.output().expect("it starts"))
+}
+
+/// A sink that takes everything, counts nothing as written, and whose flush never ends.
+pub struct Hanging;
+
+impl<T: 'static> Sink<T> for Hanging {
+    fn describe(&self) -> String {
+        "hanging".to_owned()
+    }
+    fn open(&self, _: &SinkContext) -> Box<dyn SinkWriter<T>> {
+        Box::new(Hanging)
+    }
+}
+
+impl<T> SinkWriter<T> for Hanging {
+    fn ready(&self) -> bool {
+        true
+    }
+    fn write(&mut self, items: &mut Vec<T>) {
+        items.clear();
+    }
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// A source of one shard that breaks in one place.
