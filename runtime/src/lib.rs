@@ -10,6 +10,7 @@ pub mod control;
 pub mod error;
 pub mod exchange;
 pub mod facade;
+mod guarded;
 pub mod inlet;
 pub mod io;
 pub mod mailbox;

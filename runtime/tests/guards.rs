@@ -4,9 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Broken, Hanging, node, run_alone, submit};
+use support::{Broken, Hanging, Late, node, run_alone, skip, submit};
 use weir_runtime::connect::item_stream;
 use weir_runtime::error::Kind;
+use weir_window::{Aggregate, TimeSpan, WindowSpec, millis};
 
 #[test]
 fn panic_in_the_engine_stops_the_process_after_saying_why() {
@@ -14,12 +15,12 @@ fn panic_in_the_engine_stops_the_process_after_saying_why() {
     const NAME: &str = "panic_in_the_engine_stops_the_process_after_saying_why";
     if let Some(output) = run_alone(NAME) {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("planted in a task"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("planted in Task"), "{output:?}");
         return;
     }
     let node = node(1);
     let job = submit(&node, |p| {
-        p.read_from(Broken::Task).without_timestamps().write_to(weir_runtime::connect::logger(|_| String::new()));
+        p.read_from(Broken::Task).without_timestamps().write_to(Broken::Task);
     })
     .expect("it starts");
     let _ = job.join_for(Duration::from_secs(5));
@@ -52,4 +53,82 @@ fn node_stops_although_a_drained_job_still_waits_for_its_sink() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let error = job.join().error.expect("something may be lost");
     assert!(!error.message.contains(": 0 items"), "{error}");
+}
+
+#[test]
+fn panic_in_a_source_or_a_sink_fails_its_job_alone() {
+    let node = node(1);
+    let healthy = submit(&node, |p| p.read_from(item_stream(100)).without_timestamps().write_to(Broken::Task));
+    let healthy = healthy.expect("it starts");
+    let start = |broken: Broken| submit(&node, move |p| p.read_from(broken).without_timestamps().write_to(broken));
+    for (broken, place) in [
+        (Broken::Prepare, "panicked while a source was prepared"),
+        (Broken::PrepareLater, "panicked while a source was prepared"),
+        (Broken::SinkPrepare, "panicked while a sink was prepared"),
+    ] {
+        let error = start(broken).map(drop).expect_err("it cannot start");
+        assert_eq!((error.kind, error.message), (Kind::Data, format!("{place}: planted in {broken:?}")));
+    }
+    for (broken, place) in [
+        (Broken::Read, "shard 0: panicked on worker 0"),
+        (Broken::ReadLater, "shard 0: panicked on worker 0"),
+        (Broken::Flush, "panicked on worker 0"),
+        (Broken::FlushLater, "panicked on worker 0"),
+    ] {
+        let job = start(broken).expect("it starts");
+        if matches!(broken, Broken::Flush | Broken::FlushLater) {
+            job.cancel();
+        }
+        let error = job.join_for(Duration::from_secs(5)).expect("it ends").error.expect("it failed");
+        assert_eq!((error.kind, error.message), (Kind::Data, format!("{place}: planted in {broken:?}")));
+    }
+    assert!(healthy.join_for(Duration::from_millis(50)).is_none(), "the other still runs");
+    healthy.drain();
+    assert_eq!(healthy.join().error, None);
+}
+
+/// Counts, but panics on worker 0 when two deltas meet there.
+struct Touchy;
+
+impl Aggregate<u64> for Touchy {
+    type Accumulator = u64;
+    type Output = u64;
+    fn identity(&self) -> u64 {
+        0
+    }
+    fn accumulate(&self, count: &mut u64, _: &u64) {
+        *count += 1;
+    }
+    fn combine(&self, count: &mut u64, other: &u64) {
+        assert!(std::thread::current().name() != Some("worker-0"), "planted in combine");
+        *count += other;
+    }
+    fn deduct(&self) -> Option<fn(&mut u64, &u64)> {
+        None
+    }
+    fn finish(&self, count: &u64) -> u64 {
+        *count
+    }
+}
+
+#[test]
+fn panic_on_another_workers_delta_fails_its_job_alone() {
+    let node = node(2);
+    if node.cores().count() < 2 {
+        return skip("two cores are wanted");
+    }
+    let healthy = submit(&node, |p| p.read_from(item_stream(100)).without_timestamps().write_to(Broken::Task));
+    let healthy = healthy.expect("it starts");
+    let ill = submit(&node, |p| {
+        p.read_from(Late)
+            .native_timestamps(TimeSpan::ZERO)
+            .group_by_key(|number| *number)
+            .window(WindowSpec::tumbling(millis(10)))
+            .aggregate(Touchy)
+            .write_to(Broken::Task);
+    })
+    .expect("it starts");
+    let error = ill.join_for(Duration::from_secs(5)).expect("it ends").error.expect("it failed");
+    assert_eq!((error.kind, error.message.as_str()), (Kind::Data, "panicked on worker 0: planted in combine"));
+    assert!(healthy.join_for(Duration::from_millis(50)).is_none(), "the other still runs");
 }

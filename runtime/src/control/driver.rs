@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +9,9 @@ use std::time::Duration;
 use super::assignment::{Assignments, owners};
 use super::job::Job;
 use super::{Ending, JobReport, JobSettings, JobStart};
-use crate::error::{JobError, Kind};
+use crate::error::JobError;
 use crate::facade;
+use crate::guarded::{guarded, guarded_async};
 use crate::mailbox::{Receiver, Sender};
 use crate::pipeline::graph::{Graph, Place};
 use crate::pipeline::{Pipeline, PipelineFn};
@@ -108,17 +108,17 @@ async fn submit(
     pipeline: Arc<PipelineFn>,
     ending: Arc<Ending>,
 ) -> Result<(JobId, JobStart), JobError> {
-    let built = catch_unwind(AssertUnwindSafe(|| Pipeline::build(&*pipeline, Place::Plan)));
-    let mut graph = built.unwrap_or_else(|panic| {
-        let text = facade::panic_text(&*panic);
-        Err(JobError::new(Kind::Data, format!("pipeline {} panicked while it was built: {text}", settings.name)))
-    })?;
+    let built = guarded("while it was built", || Pipeline::build(&*pipeline, Place::Plan));
+    let mut graph = built.map_err(|panic| {
+        let message = format!("pipeline {} {}", settings.name, panic.message);
+        JobError { message, ..panic }
+    })??;
     let mut listings = Vec::new();
     for preparation in &graph.preparations {
-        preparation.prepare().await?;
+        guarded_async("while a sink was prepared", move || preparation.prepare()).await?;
     }
     for source in &mut graph.controls {
-        listings.push(source.prepare().await?);
+        listings.push(guarded_async("while a source was prepared", move || source.prepare()).await?);
     }
     control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)
 }
@@ -132,7 +132,7 @@ async fn drain(control: Shared, id: JobId) {
     };
     let mut end = None;
     for source in &mut controls {
-        match source.stop_time().await {
+        match guarded_async("while its stop time was asked for", move || source.stop_time()).await {
             Ok(time) => end = end.max(time),
             Err(error) => return control.borrow_mut().on_event(Event::Failed(id, error)),
         }

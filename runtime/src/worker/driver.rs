@@ -1,9 +1,7 @@
 //! The driver of a worker: one loop on its executor that moves messages between queues and runs. It decides nothing.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use super::link::{Links, push};
 use super::{Attachment, Run, RunSettings};
 use crate::error::{JobError, Kind};
 use crate::facade;
+use crate::guarded::{guarded, guarded_async};
 use crate::mailbox::{Receiver, Sender};
 use crate::memory::MemoryBudget;
 use crate::pipeline::{DrainedShard, PipelineFn, RunCounters, SourceStart};
@@ -82,6 +81,8 @@ pub(crate) struct WorkerSettings {
 
 /// One job here: its machine, its queues, its readers.
 struct Seat {
+    /// For people: `on worker 3`.
+    place: Arc<str>,
     run: Run,
     links: Links,
     readers: Vec<facade::Task<()>>,
@@ -170,8 +171,8 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         sink,
         memory: settings.memory.clone(),
     };
-    let built = catch_unwind(AssertUnwindSafe(|| Run::build(&*start.function, run)));
-    let run = match built.unwrap_or_else(|panic| Err(user_panic(&*panic))) {
+    let place: Arc<str> = format!("on worker {}", settings.worker).into();
+    let run = match guarded(&place, || Run::build(&*start.function, run)).flatten() {
         Ok(run) => run,
         Err(error) => return tell(settings, Event::Failed(start.job, error)).await,
     };
@@ -182,6 +183,7 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         return tell(settings, Event::Failed(start.job, error)).await;
     }
     let mut seat = Seat {
+        place,
         run,
         links: start.links,
         readers: Vec::new(),
@@ -202,12 +204,15 @@ impl Seat {
     fn attach(&mut self, settings: &WorkerSettings, attachment: Attachment) {
         self.settled = false;
         self.attachments += 1;
-        let place = format!("shard {}", attachment.shard.name);
-        let reading = self.run.attach(attachment);
-        let (failures, bell) = (self.failures.clone(), settings.bell.clone());
+        let shard = format!("shard {}", attachment.shard.name);
+        let reading = match guarded(&self.place, || self.run.attach(attachment)) {
+            Ok(reading) => reading,
+            Err(error) => return self.failures.borrow_mut().push(error.at(shard)),
+        };
+        let (place, failures, bell) = (self.place.clone(), self.failures.clone(), settings.bell.clone());
         self.readers.push(facade::spawn(async move {
-            if let Err(error) = reading.await {
-                failures.borrow_mut().push(error.at(place));
+            if let Err(error) = guarded_async(place, || reading).await {
+                failures.borrow_mut().push(error.at(shard));
                 bell.notify();
             }
         }));
@@ -215,16 +220,15 @@ impl Seat {
 
     /// Takes what came, gives the machine its turn, sends what it made. Returns whether anything moved.
     async fn turn(&mut self, settings: &WorkerSettings, job: JobId) -> bool {
-        let mut moved = self.receive();
+        let mut moved = false;
         if !self.failed {
             let mut budget = Budget::of(TURN_ENTRIES);
-            let stepped = catch_unwind(AssertUnwindSafe(|| self.run.step(&mut budget)));
-            match stepped {
-                Ok(more) => moved |= more,
-                Err(panic) => self.failures.borrow_mut().push(user_panic(&*panic)),
+            let place = self.place.clone();
+            match guarded(&place, || self.receive() | self.run.step(&mut budget)) {
+                Ok(more) => moved = more,
+                Err(panic) => self.failures.borrow_mut().push(panic),
             }
         }
-        moved |= self.send();
         let failures = std::mem::take(&mut *self.failures.borrow_mut());
         for error in failures {
             // The first failure is the reason; those that follow are its echoes.
@@ -232,10 +236,15 @@ impl Seat {
                 tell(settings, Event::Failed(job, error)).await;
             }
         }
+        if self.failed {
+            // Whatever was left half done goes nowhere, and takes nothing more.
+            return false;
+        }
+        moved |= self.send();
         for drained in self.run.take_drained() {
             tell(settings, Event::Drained(job, drained)).await;
         }
-        if !self.settled && !self.failed && self.run.is_settled() {
+        if !self.settled && self.run.is_settled() {
             self.settled = true;
             tell(settings, Event::Settled(job, settings.worker, self.attachments)).await;
         }
@@ -304,7 +313,14 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
             let _ = reader.cancel().await;
         }
         if !seat.failed {
-            let flushed = async { join_all(seat.run.flush()).await.into_iter().find_map(Result::err) };
+            let flushed = async {
+                let flushes = match guarded(&seat.place, || seat.run.flush()) {
+                    Ok(flushes) => flushes,
+                    Err(panic) => return Some(panic),
+                };
+                let flushes = flushes.into_iter().map(|flush| guarded_async(seat.place.clone(), || flush));
+                join_all(flushes).await.into_iter().find_map(Result::err)
+            };
             let given_up = async {
                 hurried.wait().await;
                 facade::sleep(FLUSH_MAX).await;
@@ -325,9 +341,4 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
 fn unflushed(left: u64) -> JobError {
     let message = format!("{left} items are not known to be written {} s after the stop", FLUSH_MAX.as_secs());
     JobError::new(Kind::Service, message).with_remedy("see the sink's warnings for what keeps it from writing")
-}
-
-/// A panic in a user's closure, caught at the batch boundary, fails its job alone.
-fn user_panic(panic: &(dyn Any + Send)) -> JobError {
-    JobError::new(Kind::Data, format!("pipeline panicked: {}", facade::panic_text(panic)))
 }

@@ -1,6 +1,7 @@
 //! Sources and sinks that break, and nodes to run them on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_runtime::control::{JobHandle, JobSettings, Node, NodeSettings};
 use weir_runtime::error::JobError;
@@ -9,8 +10,10 @@ use weir_runtime::pipeline::Pipeline;
 use weir_runtime::placement::Cores;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
-    Inlet, Listing, LocalFuture, ShardListing, Source, SourceControl, SourceReader, StartPosition,
+    Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source, SourceControl,
+    SourceReader, StartPosition,
 };
+use weir_window::EventTime;
 
 /// A node of so many workers, or of as many as there are cores.
 pub fn node(workers: usize) -> Node {
@@ -31,6 +34,59 @@ pub fn run_alone(name: &str) -> Option<std::process::Output> {
     let mut command = std::process::Command::new(std::env::current_exe().expect("a test has a path"));
     let command = command.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
     Some(command.output().expect("it starts"))
+}
+
+/// Skips a test loudly; under CI a skipped test is a failed one.
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "may not be skipped under CI: {reason}");
+    eprintln!("SKIPPED: {reason}");
+}
+
+/// A source of two shards with the same hundred numbers in the same ten milliseconds; worker 1 reads its own a little later,
+/// so that at each owner its deltas meet those of worker 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Late;
+
+impl Source for Late {
+    type Item = u64;
+    fn describe(&self) -> String {
+        "late".to_owned()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(*self)
+    }
+    fn reader(&self) -> Box<dyn SourceReader<u64>> {
+        Box::new(*self)
+    }
+}
+
+impl NativeTimestamps for Late {}
+
+impl SourceControl for Late {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        Box::pin(async { Ok(Listing { shards: vec![shard("0"), shard("1")], ..Listing::default() }) })
+    }
+}
+
+impl SourceReader<u64> for Late {
+    fn read(&self, _: ShardListing, inlet: Inlet<u64>) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(async move {
+            if std::thread::current().name() == Some("worker-1") {
+                facade::sleep(Duration::from_millis(50)).await;
+            }
+            for ms in [1, 1_000] {
+                let times = vec![EventTime::from_millis(ms); 100];
+                let items = ShardInput::Items { items: (0..100).collect(), times, position: Position::default() };
+                inlet.send(items).await;
+            }
+            let _ = inlet.stop_changed(None).await;
+            Ok(())
+        })
+    }
+}
+
+fn shard(name: &str) -> ShardListing {
+    ShardListing { name: name.into(), parents: Vec::new(), open: true, position: StartPosition("0".into()) }
 }
 
 /// A sink that takes everything, counts nothing as written, and whose flush never ends.
@@ -57,11 +113,38 @@ impl<T> SinkWriter<T> for Hanging {
     }
 }
 
-/// A source of one shard that breaks in one place.
-#[derive(Clone, Copy, Debug)]
+/// A source of one shard, or a sink, that breaks in one place; elsewhere it is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// A task that its reader spawned panics.
     Task,
+    /// Discovery panics.
+    Prepare,
+    /// Discovery panics after it has waited.
+    PrepareLater,
+    /// Making the reader's future panics.
+    Read,
+    /// The reader's future panics after it has waited.
+    ReadLater,
+    /// The stop time's future panics.
+    StopTime,
+    /// The sink's preparation panics.
+    SinkPrepare,
+    /// Making the sink's flush panics.
+    Flush,
+    /// The sink's flush panics after it has waited.
+    FlushLater,
+}
+
+impl Broken {
+    fn breaks(self, here: Broken) {
+        assert!(self != here, "planted in {here:?}");
+    }
+
+    async fn breaks_later(self, here: Broken) {
+        facade::yield_now().await;
+        self.breaks(here);
+    }
 }
 
 impl Source for Broken {
@@ -79,10 +162,16 @@ impl Source for Broken {
 
 impl SourceControl for Broken {
     fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        self.breaks(Broken::Prepare);
         Box::pin(async {
-            let position = StartPosition("0".into());
-            let shard = ShardListing { name: "0".into(), parents: Vec::new(), open: true, position };
-            Ok(Listing { shards: vec![shard], ..Listing::default() })
+            self.breaks_later(Broken::PrepareLater).await;
+            Ok(Listing { shards: vec![shard("0")], ..Listing::default() })
+        })
+    }
+    fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
+        Box::pin(async {
+            self.breaks_later(Broken::StopTime).await;
+            Ok(None)
         })
     }
 }
@@ -90,15 +179,43 @@ impl SourceControl for Broken {
 impl SourceReader<u64> for Broken {
     fn read(&self, _: ShardListing, inlet: Inlet<u64>) -> LocalFuture<'static, Result<(), JobError>> {
         let broken = *self;
+        broken.breaks(Broken::Read);
         Box::pin(async move {
-            match broken {
-                Broken::Task => facade::spawn(async {
-                    facade::yield_now().await;
-                    panic!("planted in a task");
-                })
-                .detach(),
+            broken.breaks_later(Broken::ReadLater).await;
+            if broken == Broken::Task {
+                facade::spawn(broken.breaks_later(Broken::Task)).detach();
             }
             let _ = inlet.stop_changed(None).await;
+            Ok(())
+        })
+    }
+}
+
+impl<T: 'static> Sink<T> for Broken {
+    fn describe(&self) -> String {
+        format!("broken: {self:?}")
+    }
+    fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>> {
+        self.breaks(Broken::SinkPrepare);
+        Box::pin(async { Ok(()) })
+    }
+    fn open(&self, _: &SinkContext) -> Box<dyn SinkWriter<T>> {
+        Box::new(*self)
+    }
+}
+
+impl<T> SinkWriter<T> for Broken {
+    fn ready(&self) -> bool {
+        true
+    }
+    fn write(&mut self, items: &mut Vec<T>) {
+        items.clear();
+    }
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        let broken = *self;
+        broken.breaks(Broken::Flush);
+        Box::pin(async move {
+            broken.breaks_later(Broken::FlushLater).await;
             Ok(())
         })
     }
