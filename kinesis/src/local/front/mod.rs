@@ -1,14 +1,32 @@
 //! The model's HTTP face: a request in, an answer out, no I/O and no clock.
 //!
-//! `POST /` with `X-Amz-Target: Kinesis_20131202.<Operation>` and a JSON 1.1 body, as the service has it. A request must
-//! carry a signature, which is not judged. Every answer has a request id and a `Date` of whole seconds from the time
-//! passed in. When a required parameter is absent, that alone is reported, not the other violations beside it.
+//! `POST /` with `X-Amz-Target: Kinesis_20131202.<Operation>` and a body in JSON 1.1 or CBOR 1.1, as the service has it;
+//! the answer, refusals too, comes in the encoding of the request. A request must carry a signature, which is not
+//! judged. Every answer has a request id and a `Date` of whole seconds from the time passed in. When a required
+//! parameter is absent, that alone is reported, not the other violations beside it.
 //!
-//! Not spoken yet: CBOR, DryRun, cross-origin requests.
+//! Not spoken: DryRun, cross-origin requests.
+//!
+//! # How an operation is added
+//!
+//! In a file of `operations/`, three things that belong together; none of them names an encoding:
+//!
+//! 1. a struct of the request's members, deriving `Deserialize` with `rename_all = "PascalCase"`: `Option<Text>` for
+//!    text (with `#[serde(borrow)]`), `Option<i64>`, `Option<bool>`, `Option<Time>`, `Option<Data>`, lists, maps of text,
+//!    other such structs; never `flatten`, which forgets the encoding;
+//! 2. a function `fn(&mut Model, &Call) -> Result<Answer, Refusal>`: `call.read()?`, then `required([...])?` or
+//!    `not_in_set(...)` for what the model does not look at, then the model's call with `call.now_ms`;
+//!    its `ModelError` becomes the refusal by `?`;
+//! 3. the answer: `Answer::Empty`, or `Map::new().with("Name", value).with_some("Maybe", option).into()`; parts that
+//!    several answers share are in `answer.rs`; a timestamp is `Value::Time(ms)`.
+//!
+//! Then one arm in `operations::find`.
 
 mod answer;
+mod codec;
 mod operations;
 mod request;
+mod value;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,8 +34,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::model::{Model, ModelError};
+use codec::{BadBody, Codec};
+use operations::Call;
 
-const JSON: &str = "application/x-amz-json-1.1";
 const SERVICE: &str = "Kinesis_20131202";
 
 /// Turns requests into answers. Holds only what request ids are drawn from.
@@ -29,23 +48,21 @@ pub struct Front {
 /// A request that is refused.
 #[derive(Debug)]
 enum Refusal {
-    /// In the protocol's own form: exception and sentence.
-    Json { exception: &'static str, message: Option<String> },
+    /// In the encoding of the request: exception and sentence.
+    Said { exception: &'static str, message: Option<String> },
     /// Before the service knew which protocol it speaks: XML.
     Xml { status: StatusCode, exception: &'static str, message: Option<&'static str> },
 }
 
 impl From<ModelError> for Refusal {
     fn from(error: ModelError) -> Refusal {
-        Refusal::Json { exception: error.code.name(), message: Some(error.message) }
+        Refusal::Said { exception: error.code.name(), message: Some(error.message) }
     }
 }
 
-impl From<serde_json::Error> for Refusal {
-    fn from(error: serde_json::Error) -> Refusal {
-        // The service says what is wrong with a value's type, and nothing of text that is no JSON at all.
-        let message = (error.classify() == serde_json::error::Category::Data).then(|| error.to_string());
-        Refusal::Json { exception: "SerializationException", message }
+impl From<BadBody> for Refusal {
+    fn from(bad: BadBody) -> Refusal {
+        Refusal::Said { exception: "SerializationException", message: bad.message }
     }
 }
 
@@ -57,26 +74,20 @@ impl Front {
 
     /// The service's answer at this time, ms since the epoch.
     pub fn answer(&mut self, model: &mut Model, now_ms: i64, request: Request<Bytes>) -> Response<Bytes> {
-        let (status, content_type, body) = match respond(model, now_ms, &request) {
-            Ok(body) => (StatusCode::OK, Some(JSON), body),
-            Err(Refusal::Json { exception, message }) => {
-                (StatusCode::BAD_REQUEST, Some(JSON), answer::error(exception, message.as_deref()))
+        let codec = Codec::of(content_type(&request));
+        let (status, spoken, body) = match respond(model, now_ms, codec, &request) {
+            Ok(body) => (StatusCode::OK, codec, body),
+            Err(Refusal::Said { exception, message }) => {
+                let body = codec.unwrap_or(Codec::Json).refusal(exception, message);
+                (StatusCode::BAD_REQUEST, codec, body)
             }
-            Err(Refusal::Xml { status, exception, message }) => {
-                let body = match message {
-                    Some(message) => {
-                        format!("<{exception}>\n  <Message>{message}</Message>\n</{exception}>\n")
-                    }
-                    None => format!("<{exception}/>\n"),
-                };
-                (status, None, body.into())
-            }
+            Err(Refusal::Xml { status, exception, message }) => (status, None, xml(exception, message)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        if let Some(content_type) = content_type {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(codec) = spoken {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(codec.content_type()));
         }
         headers.insert(header::DATE, date(now_ms));
         headers.insert("x-amzn-requestid", self.request_id());
@@ -99,37 +110,49 @@ impl Front {
     }
 }
 
-fn respond(model: &mut Model, now_ms: i64, request: &Request<Bytes>) -> Result<Bytes, Refusal> {
+fn header<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Without its parameters.
+fn content_type(request: &Request<Bytes>) -> &str {
+    header(request, "content-type").split(';').next().unwrap_or_default().trim()
+}
+
+fn respond(model: &mut Model, now_ms: i64, codec: Option<Codec>, request: &Request<Bytes>) -> Result<Bytes, Refusal> {
     const NOT_TOLD: &str = "Unable to determine service/operation name to be authorized";
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refuse = |status, exception, message| Err(Refusal::Xml { status, exception, message });
     if request.method() != Method::POST {
         return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD));
     }
-    let content_type = header("content-type").split(';').next().unwrap_or_default().trim();
-    let target = header("x-amz-target").split_once('.');
-    if content_type != JSON {
+    let target = header(request, "x-amz-target").split_once('.');
+    let Some(codec) = codec else {
         return match target {
             None => refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD)),
             Some(_) => refuse(StatusCode::NOT_FOUND, "UnknownOperationException", None),
         };
-    }
+    };
     let operation = target.filter(|(service, _)| *service == SERVICE);
     let Some(operation) = operation.and_then(|(_, operation)| operations::find(operation)) else {
-        return Err(Refusal::Json { exception: "UnknownOperationException", message: None });
+        return Err(Refusal::Said { exception: "UnknownOperationException", message: None });
     };
     let by_query = request.uri().query().is_some_and(|query| query.contains("X-Amz-Algorithm="));
-    if header("authorization").is_empty() && !by_query {
-        return Err(Refusal::Json {
+    if header(request, "authorization").is_empty() && !by_query {
+        return Err(Refusal::Said {
             exception: "MissingAuthenticationTokenException",
             message: Some("Missing Authentication Token".to_owned()),
         });
     }
-    // A derived decoder would take `["a"]` for `{"StreamName": "a"}`; the service does not.
-    if request.body().iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Refusal::Json { exception: "SerializationException", message: None });
-    }
-    operation(model, now_ms, request.body())
+    let call = Call { now_ms, codec, body: request.body() };
+    Ok(codec.write(operation(model, &call)?))
+}
+
+fn xml(exception: &str, message: Option<&str>) -> Bytes {
+    let body = match message {
+        Some(message) => format!("<{exception}>\n  <Message>{message}</Message>\n</{exception}>\n"),
+        None => format!("<{exception}/>\n"),
+    };
+    body.into()
 }
 
 /// `Date` in whole seconds, as HTTP has it. Times before the epoch and beyond the year 9999 are taken as those.

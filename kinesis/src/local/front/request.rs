@@ -1,10 +1,13 @@
-//! What callers send: the members of each request, borrowed from its body where JSON allows. Unknown ones are ignored.
+//! The kinds of members that requests are made of, the same for both encodings.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
-/// Text that borrows from the body unless it was escaped there. (serde borrows a bare `Cow`, not one in an `Option`.)
+/// Text that borrows from the body unless it was escaped or in pieces there. (serde borrows a bare `Cow`, not one in an
+/// `Option`.)
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -20,152 +23,92 @@ pub fn plain<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_ref().map(Text::as_str)
 }
 
-/// Seconds since the epoch with decimals, as JSON 1.1 has timestamps.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(transparent)]
-pub struct Seconds(f64);
+/// A time, in ms since the epoch.
+///
+/// JSON has seconds with decimals. CBOR has a number behind tag 1, which Amazon's Java SDKs mean as milliseconds and
+/// RFC 8949 as seconds: below 10^11 it is taken as seconds (until the year 5138), from there on as milliseconds (from
+/// 1973), an integer like a float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(i64);
 
-impl Seconds {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, and no stream lives that long")]
-    pub fn as_millis(self) -> i64 {
-        (self.0 * 1_000.0).round() as i64
+impl Time {
+    pub const fn as_millis(self) -> i64 {
+        self.0
     }
 }
 
-/// The stream, by name or ARN or both.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct StreamOnly<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
+impl<'de> Deserialize<'de> for Time {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and no stream lives that long")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        const MILLIS_FROM: f64 = 1e11;
+        let json = deserializer.is_human_readable();
+        let number = f64::deserialize(deserializer)?;
+        if !number.is_finite() {
+            return Err(de::Error::invalid_value(de::Unexpected::Float(number), &"a time"));
+        }
+        let seconds = json || number.abs() < MILLIS_FROM;
+        Ok(Time(if seconds { number * 1_000.0 } else { number }.round() as i64))
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct CreateStream<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    pub shard_count: Option<i64>,
-    #[serde(borrow)]
-    pub stream_mode_details: Option<StreamModeDetails<'a>>,
-    #[serde(rename = "MaxRecordSizeInKiB")]
-    pub max_record_size_in_kib: Option<i64>,
-    pub tags: Option<std::collections::BTreeMap<String, String>>,
+/// A blob: base64 in JSON, which is decoded later, into one buffer for the whole call; bytes in CBOR.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    Base64(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct StreamModeDetails<'a> {
-    #[serde(borrow)]
-    pub stream_mode: Option<Text<'a>>,
+/// Text that is no base64.
+#[derive(Debug)]
+pub struct NotBase64;
+
+impl Data<'_> {
+    /// Its length once decoded, or a little more.
+    pub fn length_max(&self) -> usize {
+        match self {
+            Data::Base64(text) => text.len() / 4 * 3,
+            Data::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    pub fn append_to(&self, target: &mut Vec<u8>) -> Result<(), NotBase64> {
+        match self {
+            Data::Base64(text) => base64_simd::STANDARD.decode_append(&**text, target).map(drop).map_err(|_| NotBase64),
+            Data::Bytes(bytes) => {
+                target.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct DescribeStream<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
-    pub limit: Option<i64>,
-    #[serde(borrow)]
-    pub exclusive_start_shard_id: Option<Text<'a>>,
+impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Data<'a>, D::Error> {
+        if deserializer.is_human_readable() {
+            return Text::deserialize(deserializer).map(|text| Data::Base64(text.0));
+        }
+        deserializer.deserialize_bytes(BytesVisitor).map(Data::Bytes)
+    }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ListStreams<'a> {
-    pub limit: Option<i64>,
-    #[serde(borrow)]
-    pub exclusive_start_stream_name: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub next_token: Option<Text<'a>>,
-}
+struct BytesVisitor;
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ListShards<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub next_token: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub exclusive_start_shard_id: Option<Text<'a>>,
-    pub max_results: Option<i64>,
-    #[serde(borrow)]
-    pub shard_filter: Option<ShardFilter<'a>>,
-}
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = Cow<'de, [u8]>;
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct ShardFilter<'a> {
-    #[serde(rename = "Type", borrow)]
-    pub kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub shard_id: Option<Text<'a>>,
-    pub timestamp: Option<Seconds>,
-}
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a byte string")
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct GetShardIterator<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub shard_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub shard_iterator_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub starting_sequence_number: Option<Text<'a>>,
-    pub timestamp: Option<Seconds>,
-}
+    fn visit_borrowed_bytes<E: de::Error>(self, bytes: &'de [u8]) -> Result<Cow<'de, [u8]>, E> {
+        Ok(Cow::Borrowed(bytes))
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct GetRecords<'a> {
-    #[serde(borrow)]
-    pub shard_iterator: Option<Text<'a>>,
-    pub limit: Option<i64>,
-}
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Cow<'de, [u8]>, E> {
+        Ok(Cow::Owned(bytes))
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct PutRecord<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub sequence_number_for_ordering: Option<Text<'a>>,
-    #[serde(flatten, borrow)]
-    pub entry: Entry<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct PutRecords<'a> {
-    #[serde(borrow)]
-    pub stream_name: Option<Text<'a>>,
-    #[serde(rename = "StreamARN", borrow)]
-    pub stream_arn: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub records: Option<Vec<Entry<'a>>>,
-}
-
-/// One record to be put; `Data` is base64.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Entry<'a> {
-    #[serde(borrow)]
-    pub data: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub partition_key: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub explicit_hash_key: Option<Text<'a>>,
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Cow<'de, [u8]>, E> {
+        Ok(Cow::Owned(bytes.to_vec()))
+    }
 }

@@ -1,0 +1,95 @@
+//! Values into CBOR, definite lengths only.
+
+use ciborium_ll::{Encoder, Header};
+
+use super::super::super::value::{Map, Value};
+use super::super::page_tail;
+use super::{FALSE, NULL, TIME_TAG, TRUE};
+use crate::local::model::{GetRecordsAnswer, RecordView};
+
+/// A head is one byte and up to eight of its number.
+const HEAD_BYTES_MAX: usize = 9;
+/// Bytes of a record beside its key and data, at most.
+const RECORD_BYTES: usize = 140;
+/// Bytes of a page beside its records; children, if any, make it grow.
+const PAGE_BYTES: usize = 512;
+
+fn head(body: &mut Vec<u8>, header: Header) {
+    let mut room = [0; HEAD_BYTES_MAX];
+    let mut rest = &mut room[..];
+    Encoder::from(&mut rest).push(header).expect("room for the longest head");
+    let used = HEAD_BYTES_MAX - rest.len();
+    body.extend_from_slice(&room[..used]);
+}
+
+pub fn push_map(body: &mut Vec<u8>, members: &Map) {
+    head(body, Header::Map(Some(members.members().len())));
+    push_members(body, members);
+}
+
+/// The members without the map's head.
+fn push_members(body: &mut Vec<u8>, members: &Map) {
+    for (name, value) in members.members() {
+        push_text(body, name);
+        push(body, value);
+    }
+}
+
+fn push(body: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => head(body, Header::Simple(NULL)),
+        Value::Bool(value) => head(body, Header::Simple(if *value { TRUE } else { FALSE })),
+        Value::Int(number) => push_int(body, *number),
+        Value::Text(text) => push_text(body, text),
+        Value::Time(time_ms) => push_time(body, *time_ms),
+        Value::List(items) => {
+            head(body, Header::Array(Some(items.len())));
+            items.iter().for_each(|item| push(body, item));
+        }
+        Value::Map(members) => push_map(body, members),
+    }
+}
+
+/// The one answer that may be large, written without a tree.
+pub fn get_records(page: GetRecordsAnswer<'_>) -> Vec<u8> {
+    let room = |record: RecordView<'_>| record.data.len() + record.partition_key.len() + RECORD_BYTES;
+    let mut body = Vec::with_capacity(PAGE_BYTES + page.records.clone().map(room).sum::<usize>());
+    let tail = page_tail(page.next_iterator, page.millis_behind_latest, page.child_shards);
+    head(&mut body, Header::Map(Some(1 + tail.members().len())));
+    push_text(&mut body, "Records");
+    head(&mut body, Header::Array(Some(page.records.len())));
+    for record in page.records {
+        head(&mut body, Header::Map(Some(4)));
+        push_text(&mut body, "SequenceNumber");
+        let digits = record.sequence.digits();
+        head(&mut body, Header::Text(Some(digits.len())));
+        body.extend_from_slice(&digits);
+        push_text(&mut body, "ApproximateArrivalTimestamp");
+        push_time(&mut body, record.arrival_ms);
+        push_text(&mut body, "Data");
+        push_bytes(&mut body, record.data);
+        push_text(&mut body, "PartitionKey");
+        push_text(&mut body, record.partition_key);
+    }
+    push_members(&mut body, &tail);
+    body
+}
+
+fn push_text(body: &mut Vec<u8>, text: &str) {
+    head(body, Header::Text(Some(text.len())));
+    body.extend_from_slice(text.as_bytes());
+}
+
+fn push_bytes(body: &mut Vec<u8>, data: &[u8]) {
+    head(body, Header::Bytes(Some(data.len())));
+    body.extend_from_slice(data);
+}
+
+fn push_time(body: &mut Vec<u8>, time_ms: i64) {
+    head(body, Header::Tag(TIME_TAG));
+    push_int(body, time_ms);
+}
+
+fn push_int(body: &mut Vec<u8>, number: i64) {
+    head(body, u64::try_from(number).map_or_else(|_| Header::Negative(number.unsigned_abs() - 1), Header::Positive));
+}

@@ -1,0 +1,85 @@
+//! What can be asked: the request's members, the call of the model, the answer's members; a file for each group.
+
+mod records;
+mod shards;
+mod streams;
+
+use serde::Deserialize;
+
+use super::Refusal;
+use super::codec::Codec;
+use super::value::Map;
+use crate::local::model::{ErrorCode, GetRecordsAnswer, Model, ModelError, Violations};
+
+/// Reads the request, asks the model, says what to answer.
+pub type Operation = for<'m> fn(&'m mut Model, &Call<'_>) -> Result<Answer<'m>, Refusal>;
+
+/// One request to one operation.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// When it came, ms since the epoch.
+    pub now_ms: i64,
+    pub codec: Codec,
+    pub body: &'a [u8],
+}
+
+/// What is answered, in no encoding yet.
+#[derive(Debug)]
+pub enum Answer<'m> {
+    /// No body at all, as of the operations that give nothing back.
+    Empty,
+    /// The members of the answer.
+    Members(Map),
+    /// A page of records, which may be large.
+    Records(GetRecordsAnswer<'m>),
+}
+
+impl From<Map> for Answer<'_> {
+    fn from(members: Map) -> Self {
+        Answer::Members(members)
+    }
+}
+
+/// The operation of this name, if this endpoint has it.
+pub fn find(name: &str) -> Option<Operation> {
+    Some(match name {
+        "CreateStream" => streams::create_stream,
+        "DeleteStream" => streams::delete_stream,
+        "DescribeStream" => streams::describe_stream,
+        "DescribeStreamSummary" => streams::describe_stream_summary,
+        "GetRecords" => records::get_records,
+        "GetShardIterator" => records::get_shard_iterator,
+        "ListShards" => shards::list_shards,
+        "ListStreams" => streams::list_streams,
+        "PutRecord" => records::put_record,
+        "PutRecords" => records::put_records,
+        _ => return None,
+    })
+}
+
+impl<'a> Call<'a> {
+    /// The request's members. Unknown ones are ignored.
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Refusal> {
+        Ok(self.codec.read(self.body)?)
+    }
+}
+
+/// All of them, or a refusal that names those which are absent.
+fn required<'a, const N: usize>(members: [(&str, Option<&'a str>); N]) -> Result<[&'a str; N], Refusal> {
+    let mut missing = Violations::new();
+    for (at, _) in members.iter().filter(|(_, value)| value.is_none()) {
+        missing.missing(at);
+    }
+    missing.finish()?;
+    Ok(members.map(|(_, value)| value.expect("the absent ones were refused above")))
+}
+
+fn not_in_set(at: &str, value: &str, allowed: &[&str]) -> Refusal {
+    let mut violations = Violations::new();
+    violations.not_in_set(at, value, allowed);
+    violations.finish().expect_err("one violation").into()
+}
+
+fn invalid(message: impl Into<String>) -> Refusal {
+    ModelError::new(ErrorCode::InvalidArgument, message).into()
+}
