@@ -126,13 +126,15 @@ impl Model {
             let (index, id) = (stream.last_index, stream.shard_of(hash_key));
             let shard = stream.shard_mut(id).expect("an open shard is a shard");
             shard.trim(horizon_ms);
+            let sequence = shard.sequence(index, now_ms);
             shard.records.push_back(StoredRecord {
                 index,
+                digits: sequence.digits(),
                 arrival_ms: now_ms,
                 partition_key: entry.partition_key.into(),
                 data: entry.data,
             });
-            Placed { shard: id, sequence: shard.sequence(index, now_ms) }
+            Placed { shard: id, sequence }
         })
     }
 }

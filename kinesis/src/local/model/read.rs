@@ -5,7 +5,7 @@ use std::collections::vec_deque;
 use bytes::Bytes;
 
 use super::hash_key::HashKeyRange;
-use super::sequence::SequenceNumber;
+use super::sequence::{SEQUENCE_DIGITS, SequenceNumber};
 use super::shard::{Shard, ShardId, StoredRecord};
 use super::token::{IteratorToken, TOKEN_LIFE_MS};
 use super::validation::{GET_RECORDS_LIMIT_MAX, Violations};
@@ -60,6 +60,8 @@ pub struct ChildShard {
 pub struct RecordView<'a> {
     /// Its number, rising in its shard.
     pub sequence: SequenceNumber,
+    /// The number in decimal, made when the record was put.
+    pub sequence_digits: &'a [u8; SEQUENCE_DIGITS],
     /// When it was taken, ms since the epoch; never falls.
     pub arrival_ms: i64,
     /// As it was put.
@@ -87,6 +89,7 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<RecordView<'a>> {
         self.rest.next().map(|record| RecordView {
             sequence: self.shard.sequence(record.index, record.arrival_ms),
+            sequence_digits: &record.digits,
             arrival_ms: record.arrival_ms,
             partition_key: &record.partition_key,
             data: &record.data,

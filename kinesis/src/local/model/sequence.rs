@@ -20,7 +20,10 @@ pub const SEQUENCE_DIGITS: usize = 56;
 /// The index of a closed shard's ending sequence number: no record's index reaches it.
 pub(super) const INDEX_MAX: u64 = i64::MAX as u64;
 
-const LIMB_DECIMALS: u64 = 10_000_000_000_000_000_000; // 10^19, the greatest power of ten in a u64
+/// Digits that one round of division gives: 10^9 is the greatest power of ten below 2^32.
+const CHUNK_DIGITS: usize = 9;
+const CHUNK: u64 = 1_000_000_000;
+const LIMB_MASK: u64 = (1 << 32) - 1;
 
 /// One sequence number. Ordered as the decimal numbers are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,23 +65,26 @@ impl SequenceNumber {
 
     /// The decimal digits, without allocating.
     pub fn digits(self) -> [u8; SEQUENCE_DIGITS] {
-        let mut limbs = [self.high, upper(self.low), lower(self.low)];
-        let mut digits = [b'0'; SEQUENCE_DIGITS];
-        let mut end = SEQUENCE_DIGITS;
+        let (middle, low) = (upper(self.low), lower(self.low));
+        // Limbs of 32 bits, most significant first: their division by a constant is a multiplication.
+        let mut limbs = [self.high >> 32, self.high, middle >> 32, middle, low >> 32, low].map(|limb| limb & LIMB_MASK);
+        let (mut digits, mut end, mut first) = ([b'0'; SEQUENCE_DIGITS], SEQUENCE_DIGITS, 0);
         while end > 0 {
-            let mut remainder: u128 = 0;
-            for limb in &mut limbs {
-                let dividend = remainder << 64 | u128::from(*limb);
-                *limb = lower(dividend / u128::from(LIMB_DECIMALS));
-                remainder = dividend % u128::from(LIMB_DECIMALS);
+            let mut remainder = 0;
+            for limb in &mut limbs[first..] {
+                let dividend = remainder << 32 | *limb;
+                *limb = dividend / CHUNK;
+                remainder = dividend % CHUNK;
             }
-            let mut chunk = lower(remainder);
-            let first = end.saturating_sub(19);
-            for digit in digits[first..end].iter_mut().rev() {
-                *digit = b'0' + u8::try_from(chunk % 10).expect("a digit");
-                chunk /= 10;
+            while limbs.get(first) == Some(&0) {
+                first += 1;
             }
-            end = first;
+            let start = end.saturating_sub(CHUNK_DIGITS);
+            for digit in digits[start..end].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(remainder % 10).expect("a digit");
+                remainder /= 10;
+            }
+            end = start;
         }
         digits
     }

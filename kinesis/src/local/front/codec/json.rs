@@ -68,13 +68,13 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Vec<u8> {
     body.extend_from_slice(b"{\"Records\":[");
     for (i, record) in page.records.enumerate() {
         body.extend_from_slice(if i == 0 { b"{\"SequenceNumber\":\"" } else { b",{\"SequenceNumber\":\"" });
-        body.extend_from_slice(&record.sequence.digits());
+        body.extend_from_slice(record.sequence_digits);
         body.extend_from_slice(b"\",\"ApproximateArrivalTimestamp\":");
         push_seconds(&mut body, record.arrival_ms);
         body.extend_from_slice(b",\"Data\":");
         push_base64(&mut body, record.data);
         body.extend_from_slice(b",\"PartitionKey\":");
-        push_json(&mut body, record.partition_key);
+        push_key(&mut body, record.partition_key);
         body.push(b'}');
     }
     body.extend_from_slice(b"],");
@@ -93,12 +93,25 @@ fn push_base64(body: &mut Vec<u8>, data: &[u8]) {
     body.push(b'"');
 }
 
+/// A text that most often needs no escapes, which serde_json would look for byte by byte.
+fn push_key(body: &mut Vec<u8>, key: &str) {
+    if key.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        return push_json(body, key);
+    }
+    body.push(b'"');
+    body.extend_from_slice(key.as_bytes());
+    body.push(b'"');
+}
+
 /// Seconds with the milliseconds as decimals: `1795395060.708`.
 fn push_seconds(body: &mut Vec<u8>, time_ms: i64) {
-    use std::io::Write as _;
-    let sign = if time_ms < 0 { "-" } else { "" };
     let (whole, millis) = (time_ms.unsigned_abs() / 1_000, time_ms.unsigned_abs() % 1_000);
-    write!(body, "{sign}{whole}.{millis:03}").expect("memory takes all");
+    if time_ms < 0 {
+        body.push(b'-');
+    }
+    push_json(body, &whole);
+    let digit = |value: u64| b'0' + u8::try_from(value % 10).expect("a digit");
+    body.extend_from_slice(&[b'.', digit(millis / 100), digit(millis / 10), digit(millis)]);
 }
 
 #[cfg(test)]
