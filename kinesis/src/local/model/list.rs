@@ -72,15 +72,15 @@ pub struct ListStreamsAnswer {
 pub enum ShardFilter {
     /// All behind this one.
     AfterShardId(ShardId),
-    /// Those that were open at the trim horizon.
+    /// Those that were open at the trim horizon: they cover every hash key once.
     AtTrimHorizon,
     /// All that hold anything, which is also what no filter means.
     FromTrimHorizon,
     /// Those open now.
     AtLatest,
-    /// Those that were open at this time.
+    /// Those that were open at this time: they cover every hash key once.
     AtTimestamp(i64),
-    /// Those that were open at this time or later.
+    /// Those that were open at this time or later, or closed at it.
     FromTimestamp(i64),
 }
 
@@ -260,7 +260,7 @@ impl Stream {
             mode: self.mode,
             retention_hours: self.retention_hours,
             created_ms: self.created_ms,
-            open_shards: if status == StreamStatus::Creating { 0 } else { self.open_shard_count() },
+            open_shards: if status == StreamStatus::Creating { 0 } else { self.shards.open_count() },
             record_kib_max: self.record_bytes_max / 1_024,
             tags: self.tags.clone(),
         }
@@ -274,7 +274,8 @@ impl Stream {
 impl ShardFilter {
     fn takes(self, shard: &Shard, horizon_ms: i64) -> bool {
         let open_at = |at_ms: i64| shard.created_ms <= at_ms && shard.closed.is_none_or(|closed| at_ms < closed.at_ms);
-        let open_from = |at_ms: i64| shard.closed.is_none_or(|closed| at_ms < closed.at_ms);
+        // A shard that closed at this very moment ends where it begins, and the service counts it in.
+        let open_from = |at_ms: i64| shard.closed.is_none_or(|closed| at_ms <= closed.at_ms);
         match self {
             ShardFilter::AfterShardId(id) => shard.id > id,
             ShardFilter::AtTrimHorizon => open_at(horizon_ms),

@@ -4,17 +4,19 @@
 //! nothing waits. The same calls with the same times give the same answers. Time never goes back in here: a call with an
 //! earlier time than one before it is taken as if at that one, so arrival stamps never fall.
 //!
-//! Not modelled yet: resharding (shards carry parents and their closing already), throughput limits, consumers,
-//! encryption, growth of on-demand streams, the automatic record distribution strategy. DELETING streams refuse reads
-//! and writes at once, which the service may do later.
+//! Not modelled yet: throughput limits, consumers, encryption, growth of on-demand streams, the automatic record
+//! distribution strategy, calls a second of the control plane. DELETING streams refuse reads and writes at once, which
+//! the service may do later. A SequenceNumberForOrdering is looked at but never changes anything.
 
 mod error;
 mod hash_key;
 mod list;
 mod put;
 mod read;
+mod reshard;
 mod sequence;
 mod shard;
+mod shards;
 mod stream;
 mod token;
 mod validation;
@@ -29,6 +31,7 @@ pub use list::{
 };
 pub use put::{Placed, PutAnswer, PutEntry, PutFailure};
 pub use read::{ChildShard, GetRecordsAnswer, IteratorPosition, RecordView, Records};
+pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};
 pub use shard::{ShardDescription, ShardId};
 pub use stream::{StreamMode, StreamStatus};
@@ -57,6 +60,10 @@ pub struct ModelSettings {
     pub create_delay_ms: i64,
     /// How long a stream stays DELETING, in ms; 0: it is gone at once.
     pub delete_delay_ms: i64,
+    /// How long a split, a merge, and each round of UpdateShardCount takes, in ms; 0: it is done at once.
+    pub update_delay_ms: i64,
+    /// How a reader learns that a closed shard has ended.
+    pub shard_end: ShardEnd,
     /// Shards the account may have.
     pub shard_limit: u32,
     /// One of so many GetRecords calls with records ahead answers none of them, as the service may; 0: never.
@@ -71,8 +78,32 @@ impl Default for ModelSettings {
             seed: 0,
             create_delay_ms: 500,
             delete_delay_ms: 500,
+            update_delay_ms: 500,
+            shard_end: ShardEnd::BySeed,
             shard_limit: 20_000,
             empty_page_one_in: 0,
+        }
+    }
+}
+
+/// Where GetRecords says that a closed shard has ended: both are legal, and the service does either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShardEnd {
+    /// On the page with its last records.
+    WithLastRecords,
+    /// On a page of its own, without records, behind that.
+    OnExtraPage,
+    /// Either, as the settings' seed has it for each shard.
+    #[default]
+    BySeed,
+}
+
+impl ShardEnd {
+    fn is_on_extra_page(self, seed: u64, shard: ShardId) -> bool {
+        match self {
+            ShardEnd::WithLastRecords => false,
+            ShardEnd::OnExtraPage => true,
+            ShardEnd::BySeed => fastrand::Rng::with_seed(seed ^ u64::from(shard.number()) << 32).bool(),
         }
     }
 }
@@ -154,22 +185,13 @@ impl Model {
             let message = format!("No more than {CREATING_MAX} streams may be in the CREATING state at once.");
             return Err(ModelError::new(ErrorCode::LimitExceeded, message));
         }
-        let present: usize = streams.values().map(Stream::open_shard_count).sum();
+        let present: usize = streams.values().map(|stream| stream.shards.open_count()).sum();
         let limit = settings.shard_limit;
-        let allowed = u32::try_from(shard_count)
-            .ok()
-            .filter(|count| present.saturating_add(usize::try_from(*count).unwrap_or(usize::MAX)) <= limit as usize);
-        let Some(shard_count) = allowed else {
-            let message = format!(
-                "This request would exceed the shard limit for the account {} in {}. Current shard count for the \
-                 account: {present}. Limit: {limit}. Number of additional shards that would have resulted from this \
-                 request: {shard_count}. Refer to the AWS Service Limits page \
-                 (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to \
-                 request higher limits.",
-                settings.account, settings.region
-            );
-            return Err(ModelError::new(ErrorCode::LimitExceeded, message));
-        };
+        let additional = usize::try_from(shard_count).unwrap_or(usize::MAX);
+        if present.saturating_add(additional) > limit as usize {
+            return Err(shard_limit_exceeded(&settings.account, &settings.region, present, limit, additional));
+        }
+        let shard_count = u32::try_from(shard_count).expect("within the shard limit");
 
         self.generations += 1;
         let record_kib = request.record_kib_max.unwrap_or(RECORD_KIB);
@@ -243,16 +265,26 @@ impl Model {
 
     /// Everything a stream still holds, shard by shard, each in order. For oracles: no state or limit is looked at.
     pub fn all_records(&self, stream: &str) -> impl Iterator<Item = (ShardId, RecordView<'_>)> {
-        let shards = self.streams.get(stream).map_or(&[][..], |stream| &stream.shards);
+        let shards = self.streams.get(stream).map_or(&[][..], |stream| stream.shards.all());
         shards.iter().flat_map(|shard| Records::whole(shard).map(|record| (shard.id, record)))
     }
 
-    /// Takes note of the time and forgets streams whose deletion is over by then.
+    /// Takes note of the time and does what is due by then: resharding, and forgetting of what is too old.
     fn advance(&mut self, now_ms: i64) -> i64 {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
         self.streams.retain(|_, stream| stream.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));
-        now_ms
+        let round_ms = self.settings.update_delay_ms;
+        for stream in self.streams.values_mut() {
+            let changed_ms = stream.reshape(now_ms, round_ms);
+            stream.shards.forget_closed_before(stream.horizon_ms(now_ms));
+            self.now_ms = self.now_ms.max(changed_ms.unwrap_or(now_ms));
+        }
+        self.now_ms
+    }
+
+    fn open_shard_count(&self) -> usize {
+        self.streams.values().map(|stream| stream.shards.open_count()).sum()
     }
 
     fn stream_mut(&mut self, name: &str) -> Result<(&mut Stream, Context<'_>), ModelError> {
@@ -308,11 +340,24 @@ impl Context<'_> {
     }
 
     fn shard_id(self, text: &str, stream: &str) -> Result<ShardId, ModelError> {
-        ShardId::parse(text).ok_or_else(|| {
-            let message = format!("Could not find shard {text} in stream {stream} under account {}.", self.account);
-            ModelError::new(ErrorCode::ResourceNotFound, message)
-        })
+        ShardId::parse(text).map_or_else(|| self.shard_id_missing(text, stream), Ok)
     }
+
+    fn shard_id_missing<T>(self, text: &str, stream: &str) -> Result<T, ModelError> {
+        let message = format!("Could not find shard {text} in stream {stream} under account {}.", self.account);
+        Err(ModelError::new(ErrorCode::ResourceNotFound, message))
+    }
+}
+
+fn shard_limit_exceeded(account: &str, region: &str, present: usize, limit: u32, additional: usize) -> ModelError {
+    let message = format!(
+        "This request would exceed the shard limit for the account {account} in {region}. Current shard count for the \
+         account: {present}. Limit: {limit}. Number of additional shards that would have resulted from this request: \
+         {additional}. Refer to the AWS Service Limits page \
+         (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request \
+         higher limits."
+    );
+    ModelError::new(ErrorCode::LimitExceeded, message)
 }
 
 fn invalid(message: impl Into<String>) -> ModelError {

@@ -120,11 +120,12 @@ impl Model {
         let Model { streams, rng, .. } = self;
         let stream = streams.get_mut(stream).expect("looked up by the caller");
         let horizon_ms = stream.horizon_ms(now_ms);
+        stream.last_arrival_ms = now_ms;
         entries.into_iter().map(move |(hash_key, entry)| {
             stream.last_index += rng.u64(1..=INDEX_STEP_MAX);
             stream.records_taken += 1;
-            let (index, id) = (stream.last_index, stream.shard_of(hash_key));
-            let shard = stream.shard_mut(id).expect("an open shard is a shard");
+            let (index, id) = (stream.last_index, stream.shards.taking(hash_key));
+            let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
             shard.trim(horizon_ms);
             let sequence = shard.sequence(index, now_ms);
             shard.records.push_back(StoredRecord {

@@ -126,7 +126,7 @@ impl Model {
         let seed = self.settings.seed;
         let (found, cx) = self.stream_mut(stream)?;
         let id = cx.shard_id(shard, stream)?;
-        let shard = found.shard(id).filter(|_| found.is_usable(now_ms)).ok_or_else(|| cx.no_shard(id, stream))?;
+        let shard = found.shards.get(id).filter(|_| found.is_usable(now_ms)).ok_or_else(|| cx.no_shard(id, stream))?;
         let (index, since_ms) = match position {
             IteratorPosition::TrimHorizon => (0, i64::MIN),
             IteratorPosition::Latest => (found.last_index + 1, i64::MIN),
@@ -174,18 +174,19 @@ impl Model {
         if now_ms - token.issued_ms > TOKEN_LIFE_MS {
             return Err(ModelError::new(ErrorCode::ExpiredIterator, expiry(token.issued_ms, now_ms)));
         }
+        let on_extra_page = self.settings.shard_end.is_on_extra_page(seed, token.shard);
         let one_in = self.settings.empty_page_one_in;
         let may_be_empty = one_in > 0 && self.rng.u32(0..one_in) == 0;
         let (found, cx) = self.stream_mut(&token.stream)?;
         let there = found.is_usable(now_ms) && found.generation == token.generation;
         let horizon_ms = found.horizon_ms(now_ms);
-        let shard = found.shard_mut(token.shard).filter(|_| there);
+        let shard = found.shards.get_mut(token.shard).filter(|_| there);
         let shard = shard.ok_or_else(|| cx.no_shard(token.shard, &token.stream))?;
         shard.trim(horizon_ms);
 
         let (found, _) = self.stream_mut(&token.stream)?;
         let found = &*found;
-        let shard = found.shard(token.shard).expect("found above");
+        let shard = found.shards.get(token.shard).expect("found above");
         let start = shard.position(token.index, token.since_ms);
         let limit = usize::try_from(limit.unwrap_or(GET_RECORDS_LIMIT_MAX)).expect("within 1..=10_000");
         let end = if may_be_empty { start } else { start + page_length(shard, start, limit) };
@@ -194,7 +195,7 @@ impl Model {
         let ahead = shard.records.get(end);
         let next = match ahead {
             Some(record) => Some(IteratorToken { issued_ms: now_ms, index: record.index, since_ms: i64::MIN, ..token }),
-            None if shard.closed.is_some() => None,
+            None if shard.closed.is_some() && (end == start || !on_extra_page) => None,
             // Behind everything there is: the timestamp, if there was one, still holds for what comes.
             None => {
                 let index = shard.records.back().map_or(token.index, |last| token.index.max(last.index + 1));
@@ -207,12 +208,12 @@ impl Model {
         });
         let child_shards = match next {
             Some(_) => Vec::new(),
-            None => found
-                .shards
-                .iter()
-                .filter(|child| child.parents.contains(&shard.id))
-                .map(|child| ChildShard { id: child.id, parents: child.parents.clone(), range: child.range })
-                .collect(),
+            None => {
+                let children = found.shards.children(shard.id);
+                let child =
+                    |child: &Shard| ChildShard { id: child.id, parents: child.parents.clone(), range: child.range };
+                children.map(child).collect()
+            }
         };
         Ok(GetRecordsAnswer {
             records: Records { shard, rest },

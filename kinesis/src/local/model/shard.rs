@@ -90,9 +90,10 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub fn new(id: ShardId, range: HashKeyRange, created_ms: i64) -> Shard {
-        let created_s = seconds(created_ms);
-        Shard { id, range, parents: Vec::new(), created_ms, created_s, closed: None, records: VecDeque::new() }
+    /// An open shard whose numbers begin with the second of `created_ms`, or a later one if `created_s_min` says so.
+    pub fn new(id: ShardId, range: HashKeyRange, parents: Vec<ShardId>, created_ms: i64, created_s_min: u64) -> Shard {
+        let created_s = seconds(created_ms).max(created_s_min);
+        Shard { id, range, parents, created_ms, created_s, closed: None, records: VecDeque::new() }
     }
 
     pub fn sequence(&self, index: u64, time_ms: i64) -> SequenceNumber {

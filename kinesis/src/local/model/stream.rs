@@ -1,7 +1,9 @@
-//! One stream: its state over time, its shards, and which of them takes a hash key.
+//! One stream: its state over time and its settings. Its shards have a room of their own.
 
-use super::hash_key::{even_range, hash_key_of};
-use super::shard::{Shard, ShardId};
+use super::hash_key::hash_key_of;
+use super::reshard::Reshaping;
+use super::shard::Shard;
+use super::shards::Shards;
 
 /// Hours that a new stream keeps its records (Quotas and limits page, read 2026-11).
 pub(super) const RETENTION_HOURS_DEFAULT: i64 = 24;
@@ -66,9 +68,13 @@ pub(super) struct Stream {
     pub retention_hours: i64,
     pub record_bytes_max: usize,
     pub tags: Vec<(String, String)>,
-    pub shards: Vec<Shard>,
-    /// The open shards by rising hash key range: together they cover every hash key once.
-    open: Vec<ShardId>,
+    pub shards: Shards,
+    /// What is being made of the shards while UPDATING.
+    pub reshaping: Option<Reshaping>,
+    /// When UpdateShardCount was called within the last day, oldest first.
+    pub scaled_ms: Vec<i64>,
+    /// The latest stamp given to a record.
+    pub last_arrival_ms: i64,
     /// The next record's index is greater than this.
     pub last_index: u64,
     /// Records ever taken, trimmed ones too.
@@ -89,8 +95,6 @@ pub(super) struct NewStream<'a> {
 
 impl Stream {
     pub fn new(new: NewStream<'_>) -> Stream {
-        let count = new.shard_count;
-        let ids = (0..count).map(ShardId::new);
         Stream {
             name: new.name.into(),
             arn: new.arn,
@@ -102,8 +106,10 @@ impl Stream {
             retention_hours: RETENTION_HOURS_DEFAULT,
             record_bytes_max: new.record_bytes_max,
             tags: new.tags,
-            shards: ids.clone().map(|id| Shard::new(id, even_range(id.number(), count), new.now_ms)).collect(),
-            open: ids.collect(),
+            shards: Shards::new(new.shard_count, new.now_ms),
+            reshaping: None,
+            scaled_ms: Vec::new(),
+            last_arrival_ms: i64::MIN,
             last_index: 0,
             records_taken: 0,
         }
@@ -114,6 +120,8 @@ impl Stream {
             StreamStatus::Deleting
         } else if now_ms < self.active_from_ms {
             StreamStatus::Creating
+        } else if self.reshaping.is_some() {
+            StreamStatus::Updating
         } else {
             StreamStatus::Active
         }
@@ -131,45 +139,11 @@ impl Stream {
 
     /// The shards as listed: none before the stream is active.
     pub fn visible_shards(&self, now_ms: i64) -> &[Shard] {
-        if self.status(now_ms) == StreamStatus::Creating { &[] } else { &self.shards }
-    }
-
-    pub fn open_shard_count(&self) -> usize {
-        self.open.len()
-    }
-
-    pub fn shard(&self, id: ShardId) -> Option<&Shard> {
-        self.shards.get(index_of(id))
-    }
-
-    pub fn shard_mut(&mut self, id: ShardId) -> Option<&mut Shard> {
-        self.shards.get_mut(index_of(id))
-    }
-
-    /// The open shard that takes this hash key. O(log shards).
-    pub fn shard_of(&self, hash_key: u128) -> ShardId {
-        let at = self.open.partition_point(|id| self.shards[index_of(*id)].range.last < hash_key);
-        self.open[at]
+        if self.status(now_ms) == StreamStatus::Creating { &[] } else { self.shards.all() }
     }
 
     /// The hash key of a record: the explicit one, else that of its partition key.
     pub fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
         explicit.unwrap_or_else(|| hash_key_of(partition_key))
     }
-
-    #[cfg(test)]
-    pub fn close_shard_for_test(&mut self, id: ShardId, at_ms: i64, children: Vec<(ShardId, Vec<ShardId>)>) {
-        let range = self.shards[index_of(id)].range;
-        self.shards[index_of(id)].closed = Some(super::shard::Closed { at_ms });
-        self.open.retain(|open| *open != id);
-        for (child, parents) in children {
-            let mut shard = Shard::new(child, range, at_ms);
-            shard.parents = parents;
-            self.shards.push(shard);
-        }
-    }
-}
-
-fn index_of(id: ShardId) -> usize {
-    usize::try_from(id.number()).expect("at least 32 bits")
 }

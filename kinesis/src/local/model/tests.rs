@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod reshard;
+
 const T0: i64 = 1_795_395_060_708;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
@@ -457,43 +459,6 @@ fn record_older_than_a_day_is_no_longer_read_but_still_counted() {
     assert_eq!(read(&mut model, now, IteratorPosition::AtSequence(&a)), ["b"]);
     assert_eq!(model.record_count("s"), 2);
     assert_eq!(model.all_records("s").count(), 1);
-}
-
-#[test]
-fn closed_shard_ends_with_its_last_records_and_names_its_children() {
-    let mut model = with_stream(2);
-    let entry = PutEntry { explicit_hash_key: Some("0"), ..entry("k", "last") };
-    model.put_record(T0, "s", entry, None).unwrap().unwrap();
-    let parents = vec![ShardId::new(0), ShardId::new(1)];
-    let stream = model.streams.get_mut("s").unwrap();
-    stream.close_shard_for_test(ShardId::new(0), T0 + 10, vec![(ShardId::new(2), parents.clone())]);
-
-    let first = iterator(&mut model, T0 + 20, IteratorPosition::TrimHorizon);
-    let page = model.get_records(T0 + 20, &first, None).unwrap();
-    assert_eq!(texts(&page), ["last"]);
-    assert_eq!((page.next_iterator.as_deref(), page.millis_behind_latest), (None, 0));
-    let ids: Vec<_> = page.child_shards.iter().map(|child| (child.id, child.parents.clone())).collect();
-    assert_eq!(ids, [(ShardId::new(2), parents)]);
-    let open = model.get_shard_iterator(T0 + 20, "s", "1", IteratorPosition::TrimHorizon).unwrap();
-    let page = model.get_records(T0 + 20, &open, None).unwrap();
-    assert!(page.next_iterator.is_some() && page.child_shards.is_empty());
-
-    let shards = model.list_shards(T0 + 20, ListShardsRequest::of("s")).unwrap().shards;
-    let (parent, child) = (&shards[0], &shards[2]);
-    assert!(parent.last_sequence.unwrap() > model.all_records("s").next().unwrap().1.sequence);
-    assert_eq!((child.parent, child.adjacent_parent), (Some(ShardId::new(0)), Some(ShardId::new(1))));
-    let mut ids = |filter| -> Vec<u32> {
-        let request = ListShardsRequest { filter: Some(filter), ..ListShardsRequest::of("s") };
-        let listed = model.list_shards(T0 + 20, request).unwrap().shards;
-        listed.iter().map(|shard| shard.id.number()).collect()
-    };
-    assert_eq!(ids(ShardFilter::AtLatest), [1, 2]);
-    assert_eq!(ids(ShardFilter::AtTrimHorizon), [0, 1]);
-    assert_eq!(ids(ShardFilter::FromTrimHorizon), [0, 1, 2]);
-    assert_eq!(ids(ShardFilter::AfterShardId(ShardId::new(0))), [1, 2]);
-    assert_eq!(ids(ShardFilter::AtTimestamp(T0 + 9)), [0, 1]);
-    assert_eq!(ids(ShardFilter::AtTimestamp(T0 + 10)), [1, 2]);
-    assert_eq!(ids(ShardFilter::FromTimestamp(T0 + 10)), [1, 2]);
 }
 
 #[test]
