@@ -16,7 +16,7 @@ struct Endpoint {
 }
 
 fn endpoint() -> Endpoint {
-    let settings = ModelSettings { create_delay_ms: 0, ..ModelSettings::default() };
+    let settings = ModelSettings { create_delay_ms: 0, update_delay_ms: 0, ..ModelSettings::default() };
     Endpoint { front: Front::new(1), model: Model::new(settings), now_ms: T0 }
 }
 
@@ -295,4 +295,37 @@ fn unknown_members_are_ignored() {
         &json!({"StreamName": "s", "PartitionKey": "k", "Data": "", "StreamId": null, "Novelty": {"a": [1]}}),
     );
     endpoint.ok("ListStreams", &json!({"Novelty": 1}));
+}
+
+#[test]
+fn stream_is_split_merged_and_scaled_over_the_wire() {
+    let mut endpoint = endpoint();
+    endpoint.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 2}));
+    let (zero, one) = ("shardId-000000000000", "shardId-000000000001");
+    let split = json!({"StreamName": "s", "ShardToSplit": zero, "NewStartingHashKey": "1000"});
+    assert_eq!(endpoint.ok("SplitShard", &split), Value::Null, "the answer has no body");
+    let merge = json!({"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s", "ShardToMerge": "shardId-3",
+        "AdjacentShardToMerge": one});
+    endpoint.ok("MergeShards", &merge);
+    let scale = json!({"StreamName": "s", "TargetShardCount": 4, "ScalingType": "UNIFORM_SCALING"});
+    let scaled = endpoint.ok("UpdateShardCount", &scale);
+    assert_eq!(
+        scaled,
+        json!({"StreamName": "s", "CurrentShardCount": 2, "TargetShardCount": 4,
+            "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s"})
+    );
+    let listed = endpoint.ok("ListShards", &json!({"StreamName": "s"}));
+    let merged = &listed["Shards"][4];
+    assert_eq!(merged["ShardId"], "shardId-000000000004");
+    assert_eq!(
+        (&merged["ParentShardId"], &merged["AdjacentParentShardId"]),
+        (&json!("shardId-000000000003"), &json!(one))
+    );
+    assert!(merged["SequenceNumberRange"]["EndingSequenceNumber"].is_string(), "scaling went on from there");
+
+    let (exception, message) = endpoint.refused("UpdateShardCount", &json!({"StreamName": "s"}));
+    assert_eq!(exception, "ValidationException");
+    assert!(message.starts_with("2 validation errors detected: Value null at 'targetShardCount'"), "{message}");
+    let other = json!({"StreamName": "s", "TargetShardCount": 4, "ScalingType": "ODD"});
+    assert!(endpoint.refused("UpdateShardCount", &other).1.contains("enum value set: [UNIFORM_SCALING]"));
 }

@@ -166,7 +166,7 @@ impl Model {
         violations.name("streamName", request.stream);
         violations.finish()?;
 
-        let Model { settings, streams, .. } = self;
+        let Model { settings, streams, .. } = &*self;
         if streams.contains_key(request.stream) {
             let message = format!("Stream {} under account {} already exists.", request.stream, settings.account);
             return Err(ModelError::new(ErrorCode::ResourceInUse, message));
@@ -193,20 +193,21 @@ impl Model {
         }
         let shard_count = u32::try_from(shard_count).expect("within the shard limit");
 
+        let arn = self.stream_arn(request.stream);
         self.generations += 1;
         let record_kib = request.record_kib_max.unwrap_or(RECORD_KIB);
         let stream = Stream::new(NewStream {
             name: request.stream,
-            arn: format!("arn:aws:kinesis:{}:{}:stream/{}", settings.region, settings.account, request.stream),
+            arn,
             generation: self.generations,
             mode: request.mode,
             now_ms,
-            active_from_ms: now_ms.saturating_add(settings.create_delay_ms),
+            active_from_ms: now_ms.saturating_add(self.settings.create_delay_ms),
             record_bytes_max: usize::try_from(record_kib * 1_024).expect("within 10 MiB"),
             tags: request.tags,
             shard_count,
         });
-        streams.insert(request.stream.into(), stream);
+        self.streams.insert(request.stream.into(), stream);
         Ok(())
     }
 
@@ -256,6 +257,11 @@ impl Model {
             }
             _ => Ok(by_arn),
         }
+    }
+
+    /// The ARN of a stream of this name, there or not.
+    pub fn stream_arn(&self, stream: &str) -> String {
+        format!("arn:aws:kinesis:{}:{}:stream/{stream}", self.settings.region, self.settings.account)
     }
 
     /// Records a stream has ever taken, 0 if there is no such stream. O(1).

@@ -1,6 +1,7 @@
 //! What can be asked: the request's members, the call of the model, the answer's members; a file for each group.
 
 mod records;
+mod reshard;
 mod shards;
 mod streams;
 
@@ -51,8 +52,11 @@ pub fn find(name: &str) -> Option<Operation> {
         "GetShardIterator" => records::get_shard_iterator,
         "ListShards" => shards::list_shards,
         "ListStreams" => streams::list_streams,
+        "MergeShards" => reshard::merge_shards,
         "PutRecord" => records::put_record,
         "PutRecords" => records::put_records,
+        "SplitShard" => reshard::split_shard,
+        "UpdateShardCount" => reshard::update_shard_count,
         _ => return None,
     })
 }
@@ -66,12 +70,17 @@ impl<'a> Call<'a> {
 
 /// All of them, or a refusal that names those which are absent.
 fn required<'a, const N: usize>(members: [(&str, Option<&'a str>); N]) -> Result<[&'a str; N], Refusal> {
+    missing_if(members.map(|(at, value)| (at, value.is_none())))?;
+    Ok(members.map(|(_, value)| value.expect("the absent ones were refused above")))
+}
+
+/// A refusal that names the members which are absent, if any are.
+fn missing_if<const N: usize>(members: [(&str, bool); N]) -> Result<(), Refusal> {
     let mut missing = Violations::new();
-    for (at, _) in members.iter().filter(|(_, value)| value.is_none()) {
+    for (at, _) in members.iter().filter(|(_, absent)| *absent) {
         missing.missing(at);
     }
-    missing.finish()?;
-    Ok(members.map(|(_, value)| value.expect("the absent ones were refused above")))
+    Ok(missing.finish()?)
 }
 
 fn not_in_set(at: &str, value: &str, allowed: &[&str]) -> Refusal {
