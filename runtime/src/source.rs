@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_lite::FutureExt as _;
-use weir_window::{EventTime, ShardName};
+use weir_window::{EventTime, ShardName, TimeSpan};
 
 use crate::error::JobError;
 pub use crate::inlet::{Inlet, Refused};
@@ -45,7 +45,15 @@ pub trait SourceControl {
     /// Errors: permanent ones only (missing stream, access denied, no credentials); passing ones are retried inside.
     fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>>;
 
+    /// How much longer than the lag evidence of silence waits for what is stamped but not yet readable. A drain has to
+    /// wait for it.
+    fn margin(&self) -> TimeSpan {
+        TimeSpan::ZERO
+    }
+
     /// Now on the service's clock, as `T_stop` of a drain. `None`: the source has no clock, it just stops.
+    ///
+    /// Errors: permanent ones only; passing ones are retried inside, for as long as the drain has time.
     fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
         async { Ok(None) }.boxed_local()
     }

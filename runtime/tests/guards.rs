@@ -2,9 +2,10 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use support::{Broken, Hanging, Late, node, run_alone, skip, submit};
+use support::{Broken, Hanging, Late, STOP_TIMES_ASKED, node, run_alone, skip, submit};
 use weir_runtime::connect::item_stream;
 use weir_runtime::error::Kind;
 use weir_window::{Aggregate, TimeSpan, WindowSpec, millis};
@@ -131,4 +132,24 @@ fn panic_on_another_workers_delta_fails_its_job_alone() {
     let error = ill.join_for(Duration::from_secs(5)).expect("it ends").error.expect("it failed");
     assert_eq!((error.kind, error.message.as_str()), (Kind::Data, "panicked on worker 0: planted in combine"));
     assert!(healthy.join_for(Duration::from_millis(50)).is_none(), "the other still runs");
+}
+
+#[test]
+fn job_that_cannot_learn_its_stop_time_runs_on_until_its_drain_is_over() {
+    let node = node(1);
+    let jobs = [Broken::StopTime, Broken::NoStopTime].map(|broken| {
+        submit(&node, move |p| p.read_from(broken).without_timestamps().write_to(broken)).expect("it starts")
+    });
+    let asked = STOP_TIMES_ASKED.load(Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    for job in &jobs {
+        job.drain();
+        job.drain();
+    }
+    for job in &jobs {
+        let left = Duration::from_secs(6).saturating_sub(began.elapsed());
+        assert_eq!(job.join_for(left).expect("a drain has a limit").error, None);
+        assert!(began.elapsed() > Duration::from_millis(3_900), "it was cut off after {:?}", began.elapsed());
+    }
+    assert_eq!(STOP_TIMES_ASKED.load(Ordering::SeqCst) - asked, 2, "a second drain was begun");
 }

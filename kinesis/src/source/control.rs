@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
 use weir_runtime::source::{Listing, LocalFuture, ShardListing, SourceControl, StartPosition};
-use weir_window::EventTime;
+use weir_window::{EventTime, TimeSpan};
 
 use super::StreamSource;
 use super::calls::{Connect, Origin, ReadCalls, patiently, shard_info};
@@ -44,10 +44,10 @@ impl StreamControl {
     }
 
     /// Describes the stream and learns the service's time from the answer; gives the ARN.
-    async fn describe(&mut self) -> Result<String, JobError> {
+    async fn describe(&mut self, patience: Patience) -> Result<String, JobError> {
         let calls = self.calls().await?;
         let stream = &self.source.stream;
-        let (arn, timing) = patiently(self.patience(), Call::ListShards, || calls.describe(stream)).await?;
+        let (arn, timing) = patiently(patience, Call::ListShards, || calls.describe(stream)).await?;
         if let Some(timing) = timing {
             self.clock.on_answer(self.origin.timing(timing));
         }
@@ -56,7 +56,7 @@ impl StreamControl {
 
     async fn list(&mut self) -> Result<Listing, JobError> {
         let rules = self.source.rules()?;
-        let arn = self.describe().await?;
+        let arn = self.describe(self.patience()).await?;
         // Before the listing: what opens after it is a child, and is read from its beginning.
         let t0_ms = self.clock.earliest_ms(self.origin.moment_now());
         let calls = self.calls().await?;
@@ -85,10 +85,15 @@ impl SourceControl for StreamControl {
         Box::pin(self.list())
     }
 
-    /// Not before the true time there, so that nothing which has already arrived is left out.
+    fn margin(&self) -> TimeSpan {
+        TimeSpan::from_millis(self.source.margin_ms())
+    }
+
+    /// Not before the true time there, so that nothing which has already arrived is left out. An outage is waited out: the
+    /// job runs, and who drains it has a limit.
     fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
         Box::pin(async {
-            self.describe().await?;
+            self.describe(Patience::for_ever(fastrand::u64(..))).await?;
             Ok(self.clock.latest_ms(self.origin.moment_now()).map(EventTime::from_millis))
         })
     }

@@ -125,6 +125,20 @@ fn passing_trouble_is_waited_out_and_a_missing_stream_is_the_services_word() {
 }
 
 #[test]
+fn stop_time_is_waited_for_as_long_as_an_outage_lasts() {
+    let mut outage = vec![Err(ErrorKind::Connection); 5];
+    outage.push(Ok(()));
+    let stop = facade::run_here(async { Made::control(&outage, true, source("Tweets")).stop_time().await }).unwrap();
+    assert!(stop.is_ok(), "{stop:?}");
+}
+
+#[test]
+fn margin_of_a_source_is_known_to_whoever_drains_it() {
+    let control = source("Tweets").margin(weir_window::secs(30)).control();
+    assert_eq!(control.margin(), weir_window::secs(30));
+}
+
+#[test]
 fn bad_pattern_fails_the_job_with_its_stream() {
     let bad = source("Tweets").start_at("shardId-(", Start::Latest);
     let error = facade::run_here(async { Made::control(&[Ok(())], true, bad).prepare().await }).unwrap().unwrap_err();

@@ -19,8 +19,9 @@ use crate::signal::Notifier;
 use crate::source::{SourceControl, Stop};
 use crate::worker::driver::{Command, Event, JobId, Start};
 use crate::worker::link::links;
+use weir_window::EventTime;
 
-/// A drain may take size + lag + the source's margin, and this much for polls, puts and scheduling.
+/// A drain may take the sizes of the windows + lag + the source's margin, and this much for polls, puts and scheduling.
 const DRAIN_EXTRA: Duration = Duration::from_secs(4);
 
 /// From any thread to control.
@@ -58,9 +59,11 @@ struct Control {
 struct Running {
     job: Job,
     ending: Arc<Ending>,
-    /// Lent to a task while it asks for the stop time.
+    /// Lent to the drain, which asks them for the stop time.
     controls: Vec<Box<dyn SourceControl>>,
+    /// How long a drain may take.
     patience: Duration,
+    draining: bool,
 }
 
 type Shared = Rc<RefCell<Control>>;
@@ -123,35 +126,45 @@ async fn submit(
     control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)
 }
 
-/// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends.
+/// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends, asking included.
 async fn drain(control: Shared, id: JobId) {
-    let Some((mut controls, patience)) =
-        control.borrow_mut().jobs.get_mut(&id).map(|running| (std::mem::take(&mut running.controls), running.patience))
-    else {
+    let began = facade::now();
+    let Some((controls, patience)) = control.borrow_mut().begin_drain(id) else {
         return;
     };
-    let mut end = None;
-    for source in &mut controls {
-        match guarded_async("while its stop time was asked for", move || source.stop_time()).await {
-            Ok(time) => end = end.max(time),
-            Err(error) => return control.borrow_mut().on_event(Event::Failed(id, error)),
+    let asked = futures_lite::future::or(async { Some(stop_time(controls).await) }, async {
+        facade::sleep(patience).await;
+        None
+    });
+    match asked.await {
+        Some(Ok(end)) => {
+            let mut control = control.borrow_mut();
+            let Some(running) = control.jobs.get_mut(&id) else {
+                return;
+            };
+            running.job.on_stop();
+            control.command_all(|| Command::Stop(id, Stop::Drain(end)));
         }
+        // The job itself is well: it goes on for as long as a drain may, and only then is it cut off.
+        Some(Err(error)) => tracing::warn!("job {id} cannot be drained: {error}; it is stopped in {patience:?}"),
+        None => {}
     }
-    {
-        let mut control = control.borrow_mut();
-        let Some(running) = control.jobs.get_mut(&id) else {
-            return;
-        };
-        running.controls = controls;
-        running.job.on_stop();
-        control.command_all(|| Command::Stop(id, Stop::Drain(end)));
-    }
-    facade::sleep(patience).await;
+    facade::sleep(patience.saturating_sub(facade::now() - began)).await;
     let mut control = control.borrow_mut();
     if control.jobs.contains_key(&id) {
         tracing::warn!("job {id} did not drain within {patience:?}; what is still open is counted");
         control.cancel(id);
     }
+}
+
+/// The latest of the sources' stop times; `None` if none of them has a clock.
+async fn stop_time(mut controls: Vec<Box<dyn SourceControl>>) -> Result<Option<EventTime>, JobError> {
+    let mut end = None;
+    for source in &mut controls {
+        let asked = guarded_async("while its stop time was asked for", move || source.stop_time());
+        end = end.max(asked.await?);
+    }
+    Ok(end)
 }
 
 impl Control {
@@ -179,8 +192,7 @@ impl Control {
         // Seeds differ from job to job and from process to process, so that nobody can choose keys that collide.
         let seed = fastrand::u64(..);
         let digest = graph.digest();
-        let size = u64::try_from(graph.size_max.as_millis()).unwrap_or(0);
-        let lag = u64::try_from(graph.lag_max.as_millis()).unwrap_or(0);
+        let drain_ms = u64::try_from(graph.drain_max.as_millis()).unwrap_or(0);
         let start = JobStart {
             owners: owners.to_vec(),
             shards: job.reading(),
@@ -192,7 +204,8 @@ impl Control {
             job,
             ending,
             controls: graph.controls,
-            patience: Duration::from_millis(size + lag) + DRAIN_EXTRA,
+            patience: Duration::from_millis(drain_ms).saturating_add(DRAIN_EXTRA),
+            draining: false,
         };
         let _ = self.jobs.insert(id, running);
         let name: Arc<str> = settings.name.as_str().into();
@@ -258,6 +271,13 @@ impl Control {
         if failed {
             self.command_all(|| Command::Hurry(id));
         }
+    }
+
+    /// The sources' control parts and how long the drain may take; once a job.
+    fn begin_drain(&mut self, id: JobId) -> Option<(Vec<Box<dyn SourceControl>>, Duration)> {
+        let running = self.jobs.get_mut(&id).filter(|running| !running.draining)?;
+        running.draining = true;
+        Some((std::mem::take(&mut running.controls), running.patience))
     }
 
     /// Also what is finishing already, and whose sinks are waited for, ends soon.

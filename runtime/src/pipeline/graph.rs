@@ -75,8 +75,9 @@ pub(crate) struct Graph {
     pub(crate) writers: Vec<Box<dyn Flush>>,
     /// The largest window, from which the default of `ahead_max` follows.
     pub(crate) size_max: TimeSpan,
-    /// The largest lag, which a drain has to wait for.
-    pub(crate) lag_max: TimeSpan,
+    /// How long after a stop the last row of the slowest branch is due: its source's margin, its lag, and the sizes of its
+    /// windows, for each waits for the one before it.
+    pub(crate) drain_max: TimeSpan,
     /// Whether some window has groups; else there is one group in all, and one owner.
     pub(crate) grouped: bool,
     pub(crate) sources: usize,
@@ -112,7 +113,7 @@ impl Graph {
             names: Vec::new(),
             writers: Vec::new(),
             size_max: TimeSpan::ZERO,
-            lag_max: TimeSpan::ZERO,
+            drain_max: TimeSpan::ZERO,
             grouped: false,
             sources: 0,
             windows: 0,
@@ -162,5 +163,60 @@ impl Graph {
         // FNV-1a: stable over versions and machines, which a seeded hasher is not; collisions need no defence here.
         let bytes = self.plan.iter().flat_map(|line| line.bytes().chain([b'\n']));
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::{Item, ItemStream, item_stream, logger};
+    use crate::error::JobError;
+    use crate::pipeline::Pipeline;
+    use crate::source::{Listing, NativeTimestamps, Source, SourceReader};
+    use weir_window::{WindowSpec, counting, millis, secs};
+
+    /// Says only how long what it stamps may stay unreadable.
+    struct Unready;
+
+    impl Source for Unready {
+        type Item = Item;
+        fn describe(&self) -> String {
+            String::new()
+        }
+        fn control(&self) -> Box<dyn SourceControl> {
+            Box::new(Unready)
+        }
+        fn reader(&self) -> Box<dyn SourceReader<Item>> {
+            <ItemStream as Source>::reader(&item_stream(0))
+        }
+    }
+
+    impl NativeTimestamps for Unready {}
+
+    impl SourceControl for Unready {
+        fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+            unreachable!("it is only planned")
+        }
+        fn margin(&self) -> TimeSpan {
+            secs(30)
+        }
+    }
+
+    #[test]
+    fn drain_waits_for_the_margin_the_lag_and_each_window_of_the_slowest_branch() {
+        let pipeline = |p: &Pipeline| {
+            p.read_from(item_stream(1)).without_timestamps().write_to(logger(|_| String::new()));
+            p.read_from(Unready)
+                .native_timestamps(secs(3))
+                .window(WindowSpec::tumbling(secs(10)))
+                .aggregate(counting())
+                .map(|row| row)
+                .window(WindowSpec::sliding(secs(60), millis(500)))
+                .aggregate(counting())
+                .filter(|_| true)
+                .write_to(logger(|_| String::new()));
+        };
+        let graph = Pipeline::build(&pipeline, Place::Plan).expect("it is well made");
+        assert_eq!((graph.drain_max, graph.size_max), (secs(30 + 3 + 10 + 60), secs(60)));
     }
 }

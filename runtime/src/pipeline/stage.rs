@@ -34,6 +34,8 @@ pub struct SourceStage<S> {
     graph: SharedGraph,
     source: S,
     index: usize,
+    /// Known on control only.
+    margin: TimeSpan,
 }
 
 /// Items on their way.
@@ -41,6 +43,8 @@ pub struct SourceStage<S> {
 pub struct Stage<T, M = Untimed> {
     graph: SharedGraph,
     upstream: Upstream,
+    /// See [`super::graph::Graph::drain_max`].
+    drain: TimeSpan,
     build: Build<T>,
     mode: PhantomData<M>,
 }
@@ -81,12 +85,14 @@ impl IntoWindow for Result<WindowSpec, SpecError> {
 
 impl<S: Source> SourceStage<S> {
     pub(super) fn new(graph: SharedGraph, source: S) -> SourceStage<S> {
+        let mut margin = TimeSpan::ZERO;
         let index = {
             let mut build = graph.borrow_mut();
             let line = format!("source {}: {}", build.sources, source.describe());
             build.plan.push(line);
             if matches!(build.place, Place::Plan) {
                 let control = source.control();
+                margin = control.margin();
                 build.controls.push(control);
             }
             build.intakes.push(None);
@@ -94,7 +100,7 @@ impl<S: Source> SourceStage<S> {
             build.unfinished += 1;
             build.sources - 1
         };
-        SourceStage { graph, source, index }
+        SourceStage { graph, source, index, margin }
     }
 
     /// Items without event time: they cannot be windowed.
@@ -103,16 +109,12 @@ impl<S: Source> SourceStage<S> {
     }
 
     fn into_stage<M>(self, lag: Option<TimeSpan>) -> Stage<S::Item, M> {
-        let SourceStage { graph, source, index } = self;
+        let SourceStage { graph, source, index, margin } = self;
         let line = match lag {
             Some(lag) => format!("native timestamps, lag {} ms", lag.as_millis()),
             None => "without timestamps".to_owned(),
         };
-        {
-            let mut building = graph.borrow_mut();
-            building.plan.push(line);
-            building.lag_max = building.lag_max.max(lag.unwrap_or(TimeSpan::ZERO));
-        }
+        graph.borrow_mut().plan.push(line);
         let build: Build<S::Item> = Box::new(move |graph, head| {
             let mut graph = graph.borrow_mut();
             if let Place::Worker(place) = &graph.place {
@@ -126,7 +128,8 @@ impl<S: Source> SourceStage<S> {
                 graph.intakes[index] = Some(Box::new(intake));
             }
         });
-        Stage { graph, upstream: Upstream::Source(index), build, mode: PhantomData }
+        let drain = longer(margin, lag.unwrap_or(TimeSpan::ZERO));
+        Stage { graph, upstream: Upstream::Source(index), drain, build, mode: PhantomData }
     }
 }
 
@@ -144,10 +147,10 @@ impl<T: 'static, M: 'static> Stage<T, M> {
         line: &str,
         operator: impl FnOnce(Box<dyn Operator<U>>) -> Box<dyn Operator<T>> + 'static,
     ) -> Stage<U, M> {
-        let Stage { graph, upstream, build, .. } = self;
+        let Stage { graph, upstream, drain, build, .. } = self;
         graph.borrow_mut().plan.push(line.to_owned());
         let build: Build<U> = Box::new(move |graph, next| build(graph, operator(next)));
-        Stage { graph, upstream, build, mode: PhantomData }
+        Stage { graph, upstream, drain, build, mode: PhantomData }
     }
 
     /// One item out for each item in.
@@ -167,9 +170,10 @@ impl<T: 'static, M: 'static> Stage<T, M> {
 
     /// Ends the branch.
     pub fn write_to<S: Sink<T>>(self, sink: S) {
-        let Stage { graph, build, .. } = self;
+        let Stage { graph, drain, build, .. } = self;
         {
             let mut graph = graph.borrow_mut();
+            graph.drain_max = graph.drain_max.max(drain);
             graph.plan.push(format!("sink: {}", sink.describe()));
             graph.unfinished -= 1;
         }
@@ -234,7 +238,8 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
         aggregate: A,
     ) -> Stage<WindowResult<A::Output, <G::Key as Key>::Owned>, Timed> {
         let WindowStage { stage, group, window, name } = self;
-        let Stage { graph, upstream, build, .. } = stage;
+        let Stage { graph, upstream, drain, build, .. } = stage;
+        let drain = window.as_ref().map_or(drain, |spec| longer(drain, spec.size()));
         let operator = {
             let mut building = graph.borrow_mut();
             let operator = u16::try_from(building.windows).expect("fewer than 65 536 windows in one pipeline");
@@ -284,7 +289,7 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
             };
             build(shared, Box::new(head));
         });
-        Stage { graph, upstream: Upstream::Window(operator), build, mode: PhantomData }
+        Stage { graph, upstream: Upstream::Window(operator), drain, build, mode: PhantomData }
     }
 }
 
@@ -303,6 +308,11 @@ fn refused(window: &Result<WindowSpec, SpecError>, name: &str, names: &[String])
         }
         Ok(_) => None,
     }
+}
+
+/// Saturates.
+fn longer(span: TimeSpan, by: TimeSpan) -> TimeSpan {
+    TimeSpan::from_millis(span.as_millis().saturating_add(by.as_millis()))
 }
 
 fn in_words(spec: &WindowSpec) -> String {

@@ -1,6 +1,7 @@
 //! Sources and sinks that break, and nodes to run them on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use weir_runtime::control::{JobHandle, JobSettings, Node, NodeSettings};
@@ -128,6 +129,8 @@ pub enum Broken {
     ReadLater,
     /// The stop time's future panics.
     StopTime,
+    /// The stop time never comes.
+    NoStopTime,
     /// The sink's preparation panics.
     SinkPrepare,
     /// Making the sink's flush panics.
@@ -135,6 +138,9 @@ pub enum Broken {
     /// The sink's flush panics after it has waited.
     FlushLater,
 }
+
+/// How often a stop time was asked for, in this process.
+pub static STOP_TIMES_ASKED: AtomicUsize = AtomicUsize::new(0);
 
 impl Broken {
     fn breaks(self, here: Broken) {
@@ -170,7 +176,11 @@ impl SourceControl for Broken {
     }
     fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
         Box::pin(async {
+            STOP_TIMES_ASKED.fetch_add(1, Ordering::SeqCst);
             self.breaks_later(Broken::StopTime).await;
+            if *self == Broken::NoStopTime {
+                std::future::pending::<()>().await;
+            }
             Ok(None)
         })
     }
