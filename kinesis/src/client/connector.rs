@@ -53,6 +53,10 @@ impl SdkHttpClient for Connector {
     }
 }
 
+/// Host and port that answered; in the extensions of each answer.
+#[derive(Clone, Debug)]
+pub(super) struct Address(pub(super) String);
+
 #[derive(Debug)]
 struct PatientConnector(Patience);
 
@@ -77,7 +81,9 @@ async fn call(mut request: HttpRequest, patience: Patience) -> Result<HttpRespon
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (mut head, _) = request.into_parts();
     head.extensions.insert(poison);
-    let answer = pool().call_within(http::Request::from_parts(head, body), patience).await.map_err(classify)?;
+    let address = Address(head.uri.authority().map(ToString::to_string).unwrap_or_default());
+    let mut answer = pool().call_within(http::Request::from_parts(head, body), patience).await.map_err(classify)?;
+    answer.extensions_mut().insert(address);
     HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
 }
 

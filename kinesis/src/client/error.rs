@@ -8,6 +8,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use weir_runtime::io::http::HttpError;
 
+use super::connector::Address;
 pub use crate::protocol::ErrorKind;
 
 /// Why a call gave no answer.
@@ -42,12 +43,20 @@ impl ServiceError {
         ServiceError::new(operation, ErrorKind::Other, "MalformedAnswer", message)
     }
 
+    /// An answer that Kinesis would not give: somebody else listens there. A service may also have a bad day, so it is
+    /// tried again; before a start only a few times.
+    fn unlike(operation: &'static str, answer: &HttpResponse, code: &str, what: &str) -> Self {
+        let address = answer.extension::<Address>().map_or("the endpoint", |address| &address.0);
+        let said = format!("{address} does not answer like Kinesis ({what})");
+        let message = sentence(&said, "check that the address is that of a Kinesis endpoint");
+        ServiceError::new(operation, ErrorKind::Other, code, message)
+    }
+
     /// Sorts what the SDK says.
     pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
         if let Some(http) = find::<HttpError>(&error) {
             return ServiceError::from_http(operation, http);
         }
@@ -57,23 +66,21 @@ impl ServiceError {
         if let Some(refused) = find::<CredentialsError>(&error) {
             return ServiceError::no_credentials(operation, &refused.to_string(), "");
         }
-        if matches!(status, Some(200..300)) {
-            return ServiceError::malformed(operation, &format!("body ({})", chain(&error)));
+        let Some(answer) = error.raw_response() else {
+            // What cannot be made into a request never will; other trouble on our side of the wire may pass.
+            let for_good = matches!(error, SdkError::ConstructionFailure(_));
+            let kind = if for_good { ErrorKind::Region } else { ErrorKind::Other };
+            return ServiceError::new(operation, kind, "Unsendable", sentence(&chain(&error), "check the settings"));
+        };
+        let status = answer.status().as_u16();
+        if (200..300).contains(&status) {
+            return ServiceError::unlike(operation, answer, "MalformedAnswer", &chain(&error));
         }
-        if error.raw_response().is_none() {
-            return ServiceError::new(
-                operation,
-                ErrorKind::Other,
-                "Unsendable",
-                sentence(&chain(&error), "check the settings"),
-            );
-        }
-        let code = error.code().map_or_else(
-            || status.map_or_else(|| "Unknown".to_owned(), |status| format!("HTTP {status}")),
-            str::to_owned,
-        );
-        let said = error.message().unwrap_or("").trim().trim_end_matches('.').to_owned();
-        let kind = kind_of(&code, status.unwrap_or(0), &said);
+        let Some(code) = error.code().map(str::to_owned).or_else(|| passing_status(status)) else {
+            return ServiceError::unlike(operation, answer, &format!("HTTP {status}"), &format!("HTTP {status}"));
+        };
+        let said = in_public(error.message().unwrap_or("")).trim().trim_end_matches('.').to_owned();
+        let kind = kind_of(&code, status, &said);
         let said = if said.is_empty() { code.clone() } else { format!("{said} ({code})") };
         ServiceError::new(operation, kind, &code, sentence(&said, remedy(kind)))
     }
@@ -112,6 +119,22 @@ impl ServiceError {
     }
 }
 
+/// The code of an answer that has none of the service's, if it comes from something on the way and will pass, or says by
+/// itself what is wrong.
+fn passing_status(status: u16) -> Option<String> {
+    matches!(status, 403 | 408 | 429 | 500..).then(|| format!("HTTP {status}"))
+}
+
+/// The first line of what the service says, and not beyond a header's name: where a signature does not match, AWS says the
+/// whole request over again behind an empty line, session token included.
+fn in_public(said: &str) -> &str {
+    const HEADERS: [&str; 3] = ["x-amz-security-token", "authorization:", "credential="];
+    let line = said.trim_start().lines().next().unwrap_or("");
+    let lower = line.to_ascii_lowercase();
+    let end = HEADERS.iter().filter_map(|header| lower.find(header)).min().unwrap_or(line.len());
+    &line[..end]
+}
+
 /// Codes as the service's API model and its page "Common Errors" have them (read November 2026).
 fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
     let code = code.strip_suffix("Exception").unwrap_or(code);
@@ -144,6 +167,7 @@ fn kind_of(code: &str, status: u16, said: &str) -> ErrorKind {
         "KMSDisabled" | "KMSInvalidState" | "KMSAccessDenied" | "KMSNotFound" | "KMSOptInRequired" => ErrorKind::Kms,
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" => ErrorKind::Unavailable,
         _ => match status {
+            408 => ErrorKind::Timeout,
             429 => ErrorKind::Throttled,
             403 => ErrorKind::AccessDenied,
             500.. => ErrorKind::Unavailable,
@@ -227,6 +251,17 @@ mod tests {
         let scoped = "Credential should be scoped to a valid region, not 'mars-1'.";
         assert_eq!(kind_of("InvalidSignatureException", 400, scoped), ErrorKind::Region);
         assert_eq!(kind_of("InvalidSignatureException", 400, "does not match"), ErrorKind::Credentials);
+    }
+
+    #[test]
+    fn requests_that_the_service_says_over_again_are_left_out() {
+        assert_eq!(
+            in_public("Does not match. Check it.\n\nThe Canonical String was\n'POST"),
+            "Does not match. Check it."
+        );
+        assert_eq!(in_public("Got POST / X-Amz-Security-Token:sesame"), "Got POST / ");
+        assert_eq!(in_public("\n Größe AUTHORIZATION: x"), "Größe ");
+        assert_eq!(in_public(""), "");
     }
 
     #[test]

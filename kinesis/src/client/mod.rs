@@ -7,6 +7,7 @@
 mod answers;
 mod connector;
 mod decode;
+mod endpoint;
 mod error;
 mod settings;
 mod timing;
@@ -42,7 +43,7 @@ pub struct Client(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// One attempt a call: reading and putting have their own pace.
+    /// One attempt a call: for reading and putting, which have their own pace, and for what must not be done twice.
     data: aws_sdk_kinesis::Client,
     /// Repeats what may pass by itself.
     control: aws_sdk_kinesis::Client,
@@ -89,21 +90,22 @@ impl Client {
         self.0.last_timing.get()
     }
 
-    /// `CreateStream`, provisioned. It is `CREATING` for a while afterwards.
+    /// `CreateStream`, provisioned, one attempt: were one repeated whose answer was lost, it would report as `InUse` what it
+    /// did itself. The stream is `CREATING` for a while afterwards.
     pub fn create_stream(&self, name: &str, shards: u32) -> Call<()> {
         let (this, name) = (self.clone(), name.to_owned());
         async move {
             let shards = i32::try_from(shards).unwrap_or(i32::MAX);
-            send!(this, "CreateStream", this.0.control.create_stream().stream_name(name).shard_count(shards)).map(drop)
+            send!(this, "CreateStream", this.0.data.create_stream().stream_name(name).shard_count(shards)).map(drop)
         }
         .boxed_local()
     }
 
-    /// `DeleteStream`, with its records and consumers.
+    /// `DeleteStream`, with its records and consumers; one attempt, as with `CreateStream`.
     pub fn delete_stream(&self, stream: &str) -> Call<()> {
         let (this, named) = (self.clone(), Named::of(stream.to_owned()));
         async move {
-            let request = this.0.control.delete_stream().set_stream_name(named.name).set_stream_arn(named.arn);
+            let request = this.0.data.delete_stream().set_stream_name(named.name).set_stream_arn(named.arn);
             send!(this, "DeleteStream", request.enforce_consumer_deletion(true)).map(drop)
         }
         .boxed_local()

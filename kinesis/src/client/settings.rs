@@ -31,7 +31,7 @@ use weir_runtime::facade;
 
 use super::connector::{Connector, Timers};
 use super::error::{ErrorKind, ServiceError};
-use super::{Client, Inner};
+use super::{Client, Inner, endpoint};
 
 const CONNECT: Duration = Duration::from_secs(3);
 const HEAD: Duration = Duration::from_secs(10);
@@ -93,8 +93,7 @@ pub(super) async fn connect(settings: ServiceSettings) -> Result<Client, Service
 
 async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let keys = given_keys(settings)?;
-    let local =
-        is_local(settings.endpoint_url.as_deref()) || (settings.endpoint_url.is_none() && environment_is_local());
+    let local = is_local(endpoint::given(settings, |name| std::env::var(name).ok())?.as_deref());
     let conf = ProviderConfig::without_region().with_http_client(Connector).with_sleep_impl(Timers);
     let imds = (!local).then(|| {
         let patience = Duration::from_millis(500);
@@ -150,6 +149,10 @@ async fn load(settings: &ServiceSettings, region: Region, credentials: SharedCre
 
 fn given_keys(settings: &ServiceSettings) -> Result<Option<Credentials>, ServiceError> {
     match (&settings.access_key_id, &settings.secret_access_key) {
+        (None, None) if settings.session_token.is_some() => {
+            let message = "session_token is set without access_key_id and secret_access_key; set all three, or none to use the environment";
+            Err(ServiceError::new(OPERATION, ErrorKind::Credentials, "HalfCredentials", message))
+        }
         (None, None) => Ok(None),
         (Some(id), Some(secret)) => {
             Ok(Some(Credentials::new(id, secret, settings.session_token.clone(), None, "WeirSettings")))
@@ -215,12 +218,6 @@ async fn find_credentials(
     }
 }
 
-/// Whether the environment sends us to this machine.
-fn environment_is_local() -> bool {
-    let urls = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].map(std::env::var);
-    is_local(urls.into_iter().find_map(Result::ok).as_deref())
-}
-
 fn is_local(url: Option<&str>) -> bool {
     let host = url.and_then(|url| url.parse::<http::Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned));
     host.is_some_and(|host| {
@@ -266,6 +263,12 @@ mod tests {
         assert_eq!(
             error.message,
             "access_key_id is set without secret_access_key; set both, or neither to use the environment"
+        );
+        let settings = ServiceSettings { session_token: Some("t".into()), ..ServiceSettings::default() };
+        let error = given_keys(&settings).expect_err("a token alone");
+        assert_eq!(
+            error.message,
+            "session_token is set without access_key_id and secret_access_key; set all three, or none to use the environment"
         );
     }
 }

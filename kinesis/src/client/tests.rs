@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use weir_runtime::facade;
+use weir_runtime::source::Source as _;
 
 const SECRET: &str = "wJalrXUtnFEMI-secret";
 const EMPTY_PAGE: &str = r#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#;
@@ -257,6 +258,81 @@ fn connection_cut_before_the_answer_is_repeated_for_the_control_plane_only() {
 }
 
 #[test]
+fn stream_is_not_created_or_deleted_a_second_time_when_the_answer_is_lost() {
+    let server = Scripted::start(|peer| drop(peer.request()));
+    run(async {
+        let client = connect(&server).await;
+        let error = client.create_stream("Tweets", 1).await.expect_err("no answer");
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 1));
+        let error = client.delete_stream("Tweets").await.expect_err("no answer");
+        assert_eq!((error.kind, server.connections()), (ErrorKind::Connection, 2));
+    });
+}
+
+/// Statuses and bodies of servers that are not Kinesis.
+const STRANGERS: [(u16, &str); 4] = [(404, "<html>"), (401, ""), (308, ""), (200, "<html>")];
+
+#[test]
+fn stranger_at_the_endpoint_is_named() {
+    for (status, body) in STRANGERS {
+        let (server, requests) = service(move |_, _, _| (status, body.into()));
+        run(async {
+            let error = connect(&server).await.describe("Tweets").await.expect_err("it is none");
+            assert_eq!((error.kind, requests.load(Ordering::SeqCst)), (ErrorKind::Other, 1), "{error}");
+            let start = format!("{} does not answer like Kinesis (", server.address);
+            assert!(error.message.starts_with(&start), "{error}");
+            assert!(error.message.ends_with("; check that the address is that of a Kinesis endpoint"), "{error}");
+            assert_eq!(error.message.contains(&format!("(HTTP {status})")), status != 200, "{error}");
+        });
+    }
+}
+
+#[test]
+fn job_does_not_wait_for_a_stranger_to_become_kinesis() {
+    let servers = STRANGERS.map(|(status, body)| service(move |_, _, _| (status, body.into())));
+    run(async {
+        let starts = servers.iter().map(|(server, _)| async {
+            let mut control = crate::source("Tweets").service(settings(server)).control();
+            let prepared = facade::sleep(Duration::from_secs(30));
+            let late = async {
+                prepared.await;
+                None
+            };
+            let error = futures_lite::future::or(async { Some(control.prepare().await) }, late).await;
+            let error = error.expect("it gives up").expect_err("it is none");
+            assert_eq!(error.kind, weir_runtime::error::Kind::Service);
+            assert!(error.message.contains("does not answer like Kinesis"), "{error}");
+        });
+        join_all(starts).await;
+    });
+}
+
+#[test]
+fn address_that_cannot_be_called_ends_a_start_at_once_wherever_it_was_said() {
+    const NAME: &str = "address_that_cannot_be_called_ends_a_start_at_once_wherever_it_was_said";
+    if !is_inner() {
+        for (variable, url) in [("AWS_ENDPOINT_URL", "127.0.0.1:4567"), ("AWS_ENDPOINT_URL_KINESIS", "localhost:4567")]
+        {
+            rerun(NAME, &[(variable, url), ("AWS_REGION", "us-east-1")]);
+        }
+        return;
+    }
+    run(async {
+        let base = ServiceSettings {
+            access_key_id: Some("a".into()),
+            secret_access_key: Some("b".into()),
+            ..ServiceSettings::default()
+        };
+        let source = crate::source("Tweets").service(base.clone());
+        let error = source.control().prepare().await.expect_err("it cannot be called");
+        assert_eq!(error.kind, weir_runtime::error::Kind::Settings);
+        assert!(error.message.contains(":4567\", which is no address to call"), "{error}");
+        let error = source.endpoint("localhost:1").control().prepare().await.expect_err("it cannot be called");
+        assert!(error.message.contains("the endpoint is \"localhost:1\""), "{error}");
+    });
+}
+
+#[test]
 fn https_endpoint_is_refused_with_the_remedy() {
     run(async {
         let base = ServiceSettings {
@@ -337,6 +413,32 @@ fn secrets_are_in_no_debug_output() {
             format!("{:?}", settings(&server)),
         ] {
             assert!(!text.contains(SECRET), "{text}");
+        }
+    });
+}
+
+#[test]
+fn request_that_a_service_says_over_again_is_not_passed_on() {
+    const TOKEN: &str = "FwoGZXIvYXdzE-session";
+    // As AWS does it when a signature does not match: the request, its token included, behind an empty line.
+    let server = Scripted::start(|peer| {
+        while let Some((head, _)) = peer.request() {
+            assert!(head.contains(TOKEN), "it is sent: {head}");
+            let head = head.replace('"', "'").replace("\r\n", "\\n");
+            let said =
+                format!("The signature does not match. Check your key.\\n\\nThe Canonical String was\\n'{head}'");
+            respond(peer, 400, &refusal("InvalidSignatureException", &said));
+        }
+    });
+    run(async {
+        let base = ServiceSettings { session_token: Some(TOKEN.into()), ..settings(&server) };
+        let client = Client::connect(&base).await.expect("keys and region are set");
+        for error in [client.get_records("it".into(), 1).await.map(drop), client.list_streams().await.map(drop)] {
+            let error = error.expect_err("refused");
+            assert_eq!(error.kind, ErrorKind::Credentials);
+            let text = format!("{error:?} {error}");
+            assert!(text.contains("Check your key (InvalidSignatureException)"), "{text}");
+            assert!(!text.contains(TOKEN) && !text.contains("Canonical"), "{text}");
         }
     });
 }

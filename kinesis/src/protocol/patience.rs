@@ -6,7 +6,8 @@ use super::ErrorKind;
 use super::errors::{Call, Reaction};
 use super::pacing::BackOff;
 
-/// Times that an endpoint is not reached before a start is given up: people who mistyped it should learn so soon.
+/// Times that an endpoint is not reached, or that something else answers there, before a start is given up: people who
+/// mistyped it should learn so soon.
 const UNREACHED_MAX: u32 = 4;
 
 /// Waits between repetitions of one call; see [`Patience::after`].
@@ -19,7 +20,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a call before a start: gives up when the endpoint cannot be reached.
+    /// For a call before a start: gives up when the endpoint cannot be reached or is none.
     pub fn at_start(seed: u64) -> Patience {
         Patience { unreached_max: UNREACHED_MAX, ..Patience::for_ever(seed) }
     }
@@ -32,7 +33,7 @@ impl Patience {
 
     /// How long to wait before `call`, which failed this way, is repeated; `None`: it will not mend.
     pub fn after(&mut self, call: Call, kind: ErrorKind) -> Option<Duration> {
-        self.unreached += u32::from(matches!(kind, ErrorKind::Connection | ErrorKind::Timeout));
+        self.unreached += u32::from(matches!(kind, ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other));
         if kind.reaction(call, false) == Reaction::Fail || self.unreached > self.unreached_max {
             return None;
         }
@@ -46,12 +47,14 @@ mod tests {
 
     #[test]
     fn endpoint_that_is_not_reached_is_given_up_at_a_start_only() {
-        let (mut start, mut ever) = (Patience::at_start(1), Patience::for_ever(1));
-        for _ in 0..UNREACHED_MAX {
-            assert!(start.after(Call::ListShards, ErrorKind::Connection).is_some());
+        for kind in [ErrorKind::Connection, ErrorKind::Other] {
+            let (mut start, mut ever) = (Patience::at_start(1), Patience::for_ever(1));
+            for _ in 0..UNREACHED_MAX {
+                assert!(start.after(Call::ListShards, kind).is_some());
+            }
+            assert_eq!(start.after(Call::ListShards, kind), None);
+            assert!((0..100).all(|_| { ever.after(Call::ListShards, kind).is_some() }));
         }
-        assert_eq!(start.after(Call::ListShards, ErrorKind::Connection), None);
-        assert!((0..100).all(|_| { ever.after(Call::ListShards, ErrorKind::Connection).is_some() }));
     }
 
     #[test]
