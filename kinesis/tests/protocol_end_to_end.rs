@@ -57,7 +57,7 @@ fn node(cores: usize) -> Node {
 }
 
 fn named(name: &str) -> JobSettings {
-    JobSettings { name: name.to_owned() }
+    JobSettings::named(name.to_owned())
 }
 
 fn publish(p: &Pipeline, url: &str, items_per_s: u64) {

@@ -13,6 +13,7 @@ pub mod facade;
 mod guarded;
 pub mod inlet;
 pub mod io;
+pub mod ledger;
 pub mod mailbox;
 pub mod memory;
 pub mod pipeline;

@@ -1,12 +1,14 @@
 //! What a connector implements to be read from: discovery on control, one reader a worker, lineage in the trait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::FutureExt as _;
 use weir_window::{EventTime, ShardName, TimeSpan};
 
 use crate::error::JobError;
 pub use crate::inlet::{Inlet, Refused};
+use crate::ledger::Loss;
 
 /// A future that stays on its executor.
 pub type LocalFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -49,6 +51,19 @@ pub trait SourceControl {
     /// wait for it.
     fn margin(&self) -> TimeSpan {
         TimeSpan::ZERO
+    }
+
+    /// How often [`SourceControl::discover`] is asked. `None`: what was listed at the start and what readers name as
+    /// children is all there ever is, and a job whose shards have all ended is over.
+    fn discover_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Every shard there is now, each to be read from its beginning: the safety net for those that no parent named.
+    ///
+    /// Errors are said and the next time comes.
+    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
+        async { Ok(Vec::new()) }.boxed_local()
     }
 
     /// Now on the service's clock, as `T_stop` of a drain. `None`: the source has no clock, it just stops.
@@ -123,6 +138,11 @@ pub enum ShardInput<T> {
     },
     /// A passing trouble in words. Moves nothing: the shard holds its watermark.
     Trouble(String),
+    /// Records were lost: an entry of the job's ledger. Moves nothing.
+    Lost(Loss),
+    /// The shard is gone, and nobody knows what follows it: it is not waited for any more, and says nothing of what is to
+    /// come. A reader that has sent this returns.
+    Abandoned,
     /// The shard is at its end. A reader that has sent this returns.
     Drained {
         /// Its children; empty if there are none, and then the shard is no longer waited for.
@@ -147,4 +167,7 @@ pub enum Stop {
     /// Drain. A generator returns. A service's reader sends nothing stamped later than the given `T_stop` and goes on
     /// giving evidence until it is cancelled.
     Drain(Option<EventTime>),
+    /// Read everything stamped up to this `T_stop`, however long that takes; once a shard has passed it, it is over, and
+    /// windows that are still open then fire at once. For a reader it is a drain.
+    Until(EventTime),
 }

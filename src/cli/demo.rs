@@ -89,7 +89,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let started = facade::now();
     let submit = |index: usize, pipeline: Arc<PipelineFn>| {
         let name = NAMES[index].to_owned();
-        let handle = node.submit(JobSettings { name }, pipeline);
+        let handle = node.submit(JobSettings::named(name), pipeline);
         let handle = handle.map_err(|error| jobs::failure(NAMES[index], &error))?;
         jobs::watch(index, handle.clone(), sender.clone())?;
         Ok(handle)

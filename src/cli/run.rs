@@ -119,7 +119,7 @@ fn argument(text: &str) -> Result<(String, toml::Value), String> {
 fn start_all(jobs: Vec<Job>, node: Arc<Node>, events: mpsc::Sender<Event>) -> Result<(), Failure> {
     jobs::thread("starter", move || {
         for (index, job) in jobs.into_iter().enumerate() {
-            let event = match node.submit(JobSettings { name: job.name }, job.pipeline) {
+            let event = match node.submit(JobSettings::named(job.name), job.pipeline) {
                 Ok(handle) => Event::Started(index, handle),
                 Err(error) => Event::Refused(index, error),
             };

@@ -30,6 +30,7 @@ mod poll;
 pub struct Owner<K: Key + ?Sized, A: Copy> {
     spec: WindowSpec,
     partial_before: Option<EventTime>,
+    complete_up_to: EventTime,
     directory: Directory<K>,
     panes: Panes<A>,
     totals: Totals<A>,
@@ -101,6 +102,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         Self {
             spec,
             partial_before,
+            complete_up_to: EventTime::MAX,
             directory: Directory::new(),
             // Enough that a slide, and some disorder around it, takes no new memory.
             panes: Panes::new(2 * spec.panes_per_slide() + 16),
@@ -159,6 +161,11 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     /// Takes a new watermark: no further record before `watermark` is expected. One that would fall is ignored.
     pub fn advance(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.max(watermark);
+    }
+
+    /// What is stamped later than this is not all in: windows that reach beyond it are flagged as partial.
+    pub fn cut_at(&mut self, complete_up_to: EventTime) {
+        self.complete_up_to = complete_up_to;
     }
 
     /// Records in panes of windows that were not all emitted: what would be lost by stopping now.

@@ -168,6 +168,12 @@ impl WindowSpec {
         }
     }
 
+    /// The greatest window end that is `t` or before.
+    #[inline]
+    pub fn window_end_up_to(&self, t: EventTime) -> EventTime {
+        if t == EventTime::MAX { t } else { self.at_or_before(t.as_millis(), self.slide) }
+    }
+
     /// The least window end greater than `t`; [`EventTime::MAX`] at the end of time.
     #[inline]
     pub fn window_end_after(&self, t: EventTime) -> EventTime {

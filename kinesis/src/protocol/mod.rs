@@ -18,4 +18,4 @@ mod shard;
 
 pub use errors::ErrorKind;
 pub use moment::Moment;
-pub use shard::ShardInfo;
+pub use shard::{HashKeyRange, ShardInfo, are_whole};

@@ -15,7 +15,7 @@ use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
 use crate::protocol::polling::{Answer, IteratorFrom};
 use crate::protocol::service_clock::Timing;
-use crate::protocol::{Moment, ShardInfo};
+use crate::protocol::{HashKeyRange, Moment, ShardInfo};
 
 /// What became of a call.
 pub(crate) type Called<T> = LocalFuture<'static, Result<T, ServiceError>>;
@@ -117,6 +117,7 @@ impl Origin {
         let children = answer.children.into_iter().map(|child| ShardInfo {
             id: Arc::from(child.id),
             parents: child.parents.into_iter().map(Arc::from).collect(),
+            range: child.hash_range.map(|(first, last)| HashKeyRange { first, last }),
         });
         Answer {
             batch: answer.batch,
@@ -131,7 +132,11 @@ impl Origin {
 /// A listed shard's place among the others.
 pub(crate) fn shard_info(shard: &ShardDescription) -> ShardInfo {
     let parents = shard.parent.iter().chain(&shard.adjacent_parent);
-    ShardInfo { id: Arc::from(shard.id.as_str()), parents: parents.map(|parent| Arc::from(parent.as_str())).collect() }
+    ShardInfo {
+        id: Arc::from(shard.id.as_str()),
+        parents: parents.map(|parent| Arc::from(parent.as_str())).collect(),
+        range: Some(HashKeyRange { first: shard.first_hash, last: shard.last_hash }),
+    }
 }
 
 pub(crate) fn iterator_position(from: IteratorFrom) -> IteratorPosition {

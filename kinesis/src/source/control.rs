@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
@@ -9,12 +10,16 @@ use weir_runtime::source::{Listing, LocalFuture, ShardListing, SourceControl, St
 use weir_window::{EventTime, TimeSpan};
 
 use super::StreamSource;
-use super::calls::{Connect, Origin, ReadCalls, patiently, shard_info};
+use super::calls::{Connect, Origin, ReadCalls, job_error, patiently, shard_info};
+use super::reader::from_its_beginning;
 use crate::client::ShardDescription;
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
 use crate::protocol::position::{Start, StartRules};
 use crate::protocol::service_clock::ServiceClock;
+
+/// How often the stream is listed again: shards are named by their parents' last answers, so this is only the net below.
+const DISCOVER_EVERY: Duration = Duration::from_secs(30);
 
 /// Discovery of one stream.
 pub(super) struct StreamControl {
@@ -85,6 +90,18 @@ impl SourceControl for StreamControl {
         Box::pin(self.list())
     }
 
+    fn discover_every(&self) -> Option<Duration> {
+        Some(DISCOVER_EVERY)
+    }
+
+    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
+        Box::pin(async {
+            let calls = self.calls().await?;
+            let listed = calls.list_shards(&self.source.stream).await.map_err(|error| job_error(&error))?;
+            Ok(listed.iter().map(|shard| found(shard)).collect())
+        })
+    }
+
     fn margin(&self) -> TimeSpan {
         TimeSpan::from_millis(self.source.margin_ms())
     }
@@ -97,6 +114,11 @@ impl SourceControl for StreamControl {
             Ok(self.clock.latest_ms(self.origin.moment_now()).map(EventTime::from_millis))
         })
     }
+}
+
+/// A shard that opened while the job ran: read from its beginning, whatever the rules for the start say.
+fn found(shard: &ShardDescription) -> ShardListing {
+    ShardListing { open: shard.last_sequence.is_none(), ..from_its_beginning(shard_info(shard)) }
 }
 
 fn listing(shard: &ShardDescription, rules: &StartRules, t0_ms: i64) -> ShardListing {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_lite::future;
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
+use weir_runtime::ledger::{Loss, Reason};
 use weir_runtime::memory::MemoryBudget;
 use weir_runtime::source::{Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop};
 use weir_window::EventTime;
@@ -72,7 +73,7 @@ impl ShardReader {
         loop {
             match self.inlet.stop() {
                 Some(Stop::Cancel) => return Ok(()),
-                Some(Stop::Drain(Some(end))) => machine.stop_at(end.as_millis()),
+                Some(Stop::Drain(Some(end)) | Stop::Until(end)) => machine.stop_at(end.as_millis()),
                 Some(Stop::Drain(None)) | None => {}
             }
             let Turn { notices, action } = machine.on(input, self.origin.moment_now(), &mut clock.borrow_mut());
@@ -126,10 +127,11 @@ impl ShardReader {
                 tracing::warn!("stream {}: {trouble}", self.stream);
                 ShardInput::Trouble(trouble)
             }
-            Notice::Gap(gap) => {
-                tracing::error!("stream {}: records are lost: {gap}", self.stream);
-                ShardInput::Trouble(gap)
+            Notice::Gap { after, what } => {
+                let range = after.map(|after| format!("after {after}"));
+                ShardInput::Lost(Loss { reason: Reason::Gap, records: None, range, what })
             }
+            Notice::Abandoned => ShardInput::Abandoned,
             Notice::Drained { children } => {
                 ShardInput::Drained { children: children.into_iter().map(from_its_beginning).collect() }
             }
@@ -157,7 +159,7 @@ impl ShardReader {
     }
 }
 
-fn from_its_beginning(child: ShardInfo) -> ShardListing {
+pub(super) fn from_its_beginning(child: ShardInfo) -> ShardListing {
     let position = StartPosition(Arc::from(ReadFrom::TrimHorizon.to_string()));
     ShardListing { name: child.id, parents: child.parents, open: true, position }
 }

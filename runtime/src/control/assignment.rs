@@ -8,7 +8,7 @@ use weir_window::ShardName;
 /// The process's assignments. A shard that several jobs read is read on one worker, so that the service's limits on
 /// it are shared there without a lock.
 #[derive(Debug)]
-pub(crate) struct Assignments {
+pub struct Assignments {
     /// Shards that each worker reads, counted once a job.
     loads: Vec<usize>,
     known: HashMap<(Arc<str>, ShardName), Known>,
@@ -21,12 +21,13 @@ struct Known {
 }
 
 impl Assignments {
-    pub(crate) fn new(worker_count: usize) -> Assignments {
+    /// Of a process with so many workers.
+    pub fn new(worker_count: usize) -> Assignments {
         Assignments { loads: vec![0; worker_count], known: HashMap::new() }
     }
 
     /// The worker that reads this shard, from now on once more. An empty stream is some job's alone.
-    pub(crate) fn assign(&mut self, stream: &Arc<str>, shard: &ShardName) -> usize {
+    pub fn assign(&mut self, stream: &Arc<str>, shard: &ShardName) -> usize {
         let least = (0..self.loads.len()).min_by_key(|worker| self.loads[*worker]).expect("a node has workers");
         let worker = if stream.is_empty() {
             least
@@ -41,7 +42,7 @@ impl Assignments {
     }
 
     /// One reader less.
-    pub(crate) fn release(&mut self, stream: &Arc<str>, shard: &ShardName, worker: usize) {
+    pub fn release(&mut self, stream: &Arc<str>, shard: &ShardName, worker: usize) {
         self.loads[worker] -= 1;
         let key = (stream.clone(), shard.clone());
         if let Some(known) = self.known.get_mut(&key) {
@@ -55,7 +56,7 @@ impl Assignments {
 
 /// The owners of a job: as many as wanted (open shards, or one where there is one group), but at least one and at most
 /// all workers; those that read come first.
-pub(crate) fn owners(worker_count: usize, wanted: usize, readers: &[usize]) -> Arc<[usize]> {
+pub fn owners(worker_count: usize, wanted: usize, readers: &[usize]) -> Arc<[usize]> {
     let count = wanted.clamp(1, worker_count);
     let mut owners: Vec<usize> = (0..worker_count).collect();
     owners.sort_by_key(|worker| (!readers.contains(worker), *worker));

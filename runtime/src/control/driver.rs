@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use super::assignment::{Assignments, owners};
 use super::job::Job;
-use super::{Ending, JobReport, JobSettings, JobStart};
+use super::{Ending, JobReport, JobSettings, JobStart, Until};
+use futures_util::lock::Mutex;
+
 use crate::error::JobError;
 use crate::facade;
 use crate::guarded::{guarded, guarded_async};
 use crate::mailbox::{Receiver, Sender};
 use crate::pipeline::graph::{Graph, Place};
-use crate::pipeline::{Pipeline, PipelineFn};
+use crate::pipeline::{Pipeline, PipelineFn, ShardLoss};
 use crate::signal::Notifier;
-use crate::source::{SourceControl, Stop};
+use crate::source::{ShardListing, SourceControl, Stop};
 use crate::worker::driver::{Command, Event, JobId, Start};
 use crate::worker::link::links;
 use weir_window::EventTime;
@@ -59,14 +61,16 @@ struct Control {
 struct Running {
     job: Job,
     ending: Arc<Ending>,
-    /// Lent to the drain, which asks them for the stop time.
-    controls: Vec<Box<dyn SourceControl>>,
+    controls: Controls,
     /// How long a drain may take.
     patience: Duration,
     draining: bool,
 }
 
 type Shared = Rc<RefCell<Control>>;
+
+/// The sources' parts on control: one task at a time asks them something.
+type Controls = Rc<Mutex<Vec<Box<dyn SourceControl>>>>;
 
 /// Runs until shut down.
 pub(crate) async fn run_control(settings: ControlSettings) {
@@ -123,7 +127,44 @@ async fn submit(
     for source in &mut graph.controls {
         listings.push(guarded_async("while a source was prepared", move || source.prepare()).await?);
     }
-    control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)
+    let until = match settings.until {
+        Until::Stopped => None,
+        Until::Now => Some(end_of_now(stop_time(&mut graph.controls).await?)),
+    };
+    let discover_every = graph.controls.iter().filter_map(|source| source.discover_every()).min();
+    let (id, start) = control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)?;
+    if let Some(end) = until {
+        control.borrow_mut().stop(id, Stop::Until(end));
+    } else if let Some(period) = discover_every {
+        facade::spawn(discover(control.clone(), id, period)).detach();
+    }
+    Ok((id, start))
+}
+
+/// Sources without a clock of their own stop at once, whatever the time.
+fn end_of_now(stop: Option<EventTime>) -> EventTime {
+    stop.unwrap_or_else(|| EventTime::from_millis(facade::wall_clock_ms()))
+}
+
+/// Asks the sources for shards that opened since, again and again until the job ends or is stopped.
+async fn discover(control: Shared, id: JobId, period: Duration) {
+    loop {
+        // Jobs of many nodes do not all ask at once.
+        facade::sleep(period.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
+        let Some(controls) = control.borrow().jobs.get(&id).map(|running| running.controls.clone()) else {
+            return;
+        };
+        let mut controls = controls.lock().await;
+        for (index, source) in controls.iter_mut().enumerate() {
+            if source.discover_every().is_none() {
+                continue;
+            }
+            match guarded_async("while a source was listed", move || source.discover()).await {
+                Ok(shards) => control.borrow_mut().on_listing(id, index, shards),
+                Err(error) => tracing::warn!("job {id} was not asked for new shards: {error}; it is tried again"),
+            }
+        }
+    }
 }
 
 /// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends, asking included.
@@ -132,18 +173,13 @@ async fn drain(control: Shared, id: JobId) {
     let Some((controls, patience)) = control.borrow_mut().begin_drain(id) else {
         return;
     };
-    let asked = futures_lite::future::or(async { Some(stop_time(controls).await) }, async {
+    let asked = futures_lite::future::or(async { Some(stop_time(&mut *controls.lock().await).await) }, async {
         facade::sleep(patience).await;
         None
     });
     match asked.await {
         Some(Ok(end)) => {
-            let mut control = control.borrow_mut();
-            let Some(running) = control.jobs.get_mut(&id) else {
-                return;
-            };
-            running.job.on_stop();
-            control.command_all(|| Command::Stop(id, Stop::Drain(end)));
+            control.borrow_mut().stop(id, Stop::Drain(end));
         }
         // The job itself is well: it goes on for as long as a drain may, and only then is it cut off.
         Some(Err(error)) => tracing::warn!("job {id} cannot be drained: {error}; it is stopped in {patience:?}"),
@@ -158,9 +194,9 @@ async fn drain(control: Shared, id: JobId) {
 }
 
 /// The latest of the sources' stop times; `None` if none of them has a clock.
-async fn stop_time(mut controls: Vec<Box<dyn SourceControl>>) -> Result<Option<EventTime>, JobError> {
+async fn stop_time(controls: &mut [Box<dyn SourceControl>]) -> Result<Option<EventTime>, JobError> {
     let mut end = None;
-    for source in &mut controls {
+    for source in controls {
         let asked = guarded_async("while its stop time was asked for", move || source.stop_time());
         end = end.max(asked.await?);
     }
@@ -180,7 +216,8 @@ impl Control {
         let starts = Job::starts(&listings);
         let notes = listings.iter().flat_map(|listing| listing.notes.clone()).collect();
         let open = listings.iter().flat_map(|listing| &listing.shards).filter(|shard| shard.open).count();
-        let mut job = Job::new(worker_count, listings);
+        let endless = graph.controls.iter().any(|source| source.discover_every().is_some());
+        let mut job = Job::new(worker_count, listings, endless);
         let attached = job.attach(&mut self.assignments);
         let owner_count = if graph.grouped { open } else { 1 };
         let owners = owners(worker_count, owner_count, &job.readers());
@@ -203,7 +240,7 @@ impl Control {
         let running = Running {
             job,
             ending,
-            controls: graph.controls,
+            controls: Rc::new(Mutex::new(graph.controls)),
             patience: Duration::from_millis(drain_ms).saturating_add(DRAIN_EXTRA),
             draining: false,
         };
@@ -229,6 +266,7 @@ impl Control {
     fn on_event(&mut self, event: Event) {
         let (Event::Started(id)
         | Event::Drained(id, _)
+        | Event::Lost(id, _)
         | Event::Settled(id, ..)
         | Event::Failed(id, _)
         | Event::Finished(id, ..)) = event;
@@ -241,14 +279,11 @@ impl Control {
             Event::Started(_) => {}
             Event::Drained(_, drained) => {
                 job.on_drained(drained, &mut self.assignments);
-                let attached = job.attach(&mut self.assignments);
-                let awaited = job.take_awaited();
-                for (worker, attachment) in attached {
-                    self.command(worker, Command::Attach(id, attachment));
-                }
-                for (worker, source, shard) in awaited {
-                    self.command(worker, Command::Await(id, source, shard));
-                }
+                self.attach(id);
+            }
+            Event::Lost(_, ShardLoss { shard, loss }) => {
+                tracing::error!("job {id}, shard {shard}: {}", loss.what);
+                job.ledger.note(&shard, facade::wall_clock_ms(), loss);
             }
             Event::Settled(_, worker, attachments) => job.on_settled(worker, attachments),
             Event::Failed(_, error) => {
@@ -259,7 +294,11 @@ impl Control {
                 if job.on_finished(worker, counters) {
                     let mut running = self.jobs.remove(&id).expect("found just now");
                     running.job.release(&mut self.assignments);
-                    let report = JobReport { workers: running.job.counters(), error: running.job.error.take() };
+                    let report = JobReport {
+                        workers: running.job.counters(),
+                        error: running.job.error.take(),
+                        ledger: running.job.take_ledger(),
+                    };
                     running.ending.set(report);
                 }
                 return;
@@ -273,11 +312,40 @@ impl Control {
         }
     }
 
+    fn on_listing(&mut self, id: JobId, source: usize, shards: Vec<ShardListing>) {
+        if let Some(running) = self.jobs.get_mut(&id) {
+            running.job.on_listing(source, shards, facade::wall_clock_ms());
+            self.attach(id);
+        }
+    }
+
+    /// Begins the shards that wait for nobody any more, and tells whom others have come to wait for.
+    fn attach(&mut self, id: JobId) {
+        let Some(running) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let attached = running.job.attach(&mut self.assignments);
+        let awaited = running.job.take_awaited();
+        for (worker, attachment) in attached {
+            self.command(worker, Command::Attach(id, attachment));
+        }
+        for (worker, source, shard, awaited) in awaited {
+            self.command(worker, Command::Await(id, source, shard, awaited));
+        }
+    }
+
+    fn stop(&mut self, id: JobId, stop: Stop) {
+        if let Some(running) = self.jobs.get_mut(&id) {
+            running.job.on_stop();
+            self.command_all(|| Command::Stop(id, stop));
+        }
+    }
+
     /// The sources' control parts and how long the drain may take; once a job.
-    fn begin_drain(&mut self, id: JobId) -> Option<(Vec<Box<dyn SourceControl>>, Duration)> {
+    fn begin_drain(&mut self, id: JobId) -> Option<(Controls, Duration)> {
         let running = self.jobs.get_mut(&id).filter(|running| !running.draining)?;
         running.draining = true;
-        Some((std::mem::take(&mut running.controls), running.patience))
+        Some((running.controls.clone(), running.patience))
     }
 
     /// Also what is finishing already, and whose sinks are waited for, ends soon.

@@ -7,15 +7,20 @@ use weir_window::{EventTime, ShardName};
 
 use super::assignment::Assignments;
 use crate::error::JobError;
+use crate::ledger::{Ledger, Loss, Reason};
 use crate::pipeline::{DrainedShard, RunCounters, SourceStart};
 use crate::source::{Listing, ShardListing};
-use crate::worker::Attachment;
+use crate::worker::{AttachAt, Attachment};
 
-/// One job as control sees it.
-pub(crate) struct Job {
+/// One job as control sees it: a plain machine, told what happened, asked what follows.
+pub struct Job {
     sources: Vec<SourceState>,
     workers: Vec<WorkerState>,
     pub(crate) error: Option<JobError>,
+    pub(crate) ledger: Ledger,
+    /// Shards may open as long as nobody stops it, so it is not over when all have ended.
+    endless: bool,
+    stopped: bool,
     finishing: bool,
 }
 
@@ -28,6 +33,11 @@ struct SourceState {
     drained: BTreeMap<ShardName, EventTime>,
     /// Shards being read whose workers know that others wait for them.
     awaited: BTreeSet<ShardName>,
+    /// Shards waiting whose parents were never read.
+    found_late: BTreeSet<ShardName>,
+    /// Parents of listed shards that are not listed themselves: nobody will read them. A parent that is merely not known
+    /// yet is another matter: the news of it may be on its way.
+    gone: BTreeSet<ShardName>,
 }
 
 #[derive(Default)]
@@ -38,18 +48,32 @@ struct WorkerState {
 }
 
 impl Job {
-    pub(crate) fn new(worker_count: usize, listings: Vec<Listing>) -> Job {
-        let sources = listings.into_iter().map(|listing| SourceState {
-            stream: listing.stream,
-            waiting: listing.shards.into_iter().map(|shard| (shard.name.clone(), shard)).collect(),
-            ..SourceState::default()
+    /// A job whose sources listed these. `endless`: some source is asked again for shards that opened since.
+    pub fn new(worker_count: usize, listings: Vec<Listing>, endless: bool) -> Job {
+        let sources = listings.into_iter().map(|listing| {
+            let listed: BTreeSet<ShardName> = listing.shards.iter().map(|shard| shard.name.clone()).collect();
+            let parents = listing.shards.iter().flat_map(|shard| &shard.parents);
+            SourceState {
+                stream: listing.stream,
+                gone: parents.filter(|parent| !listed.contains(*parent)).cloned().collect(),
+                waiting: listing.shards.into_iter().map(|shard| (shard.name.clone(), shard)).collect(),
+                ..SourceState::default()
+            }
         });
         let workers = (0..worker_count).map(|_| WorkerState::default()).collect();
-        Job { sources: sources.collect(), workers, error: None, finishing: false }
+        Job {
+            sources: sources.collect(),
+            workers,
+            error: None,
+            ledger: Ledger::default(),
+            endless,
+            stopped: false,
+            finishing: false,
+        }
     }
 
     /// What every worker is told of the listings: each listed shard is a hold before the first is read.
-    pub(crate) fn starts(listings: &[Listing]) -> Vec<SourceStart> {
+    pub fn starts(listings: &[Listing]) -> Vec<SourceStart> {
         let start = |listing: &Listing| SourceStart {
             holds: listing.shards.iter().map(|shard| (shard.name.clone(), EventTime::MIN)).collect(),
             started_at: listing.started_at,
@@ -58,17 +82,20 @@ impl Job {
     }
 
     /// Shards whose parents are all drained or none of ours, each with the worker that is to read it.
-    pub(crate) fn attach(&mut self, assignments: &mut Assignments) -> Vec<(usize, Attachment)> {
+    pub fn attach(&mut self, assignments: &mut Assignments) -> Vec<(usize, Attachment)> {
         let mut attached = Vec::new();
         for (index, source) in self.sources.iter_mut().enumerate() {
-            let ready: Vec<ShardName> = source.ready().collect();
+            let ready = source.take_ready();
             for name in ready {
                 let mut shard = source.waiting.remove(&name).expect("it was waiting just now");
                 // Owners wait for those that are drained in this run, and for no other.
                 shard.parents.retain(|parent| source.drained.contains_key(parent));
                 // From the minimum of its parents' ends; without parents from the beginning of time.
                 let ends = shard.parents.iter().filter_map(|parent| source.drained.get(parent));
-                let at = ends.min().copied().unwrap_or(EventTime::MIN);
+                let at = match ends.min().copied() {
+                    _ if source.found_late.remove(&name) => AttachAt::Highest,
+                    end => AttachAt::Time(end.unwrap_or(EventTime::MIN)),
+                };
                 let worker = assignments.assign(&source.stream, &name);
                 let _ = source.reading.insert(name, worker);
                 self.workers[worker].attachments += 1;
@@ -86,27 +113,31 @@ impl Job {
         attached
     }
 
-    /// Shards that others have come to wait for since last asked, each with its worker and source: a hold stands for the
-    /// others until these are drained, so these must be read on whatever `W` is.
-    pub(crate) fn take_awaited(&mut self) -> Vec<(usize, usize, ShardName)> {
-        let mut awaited = Vec::new();
+    /// Shards being read that others have come to wait for since last asked, or wait for no more, each with its worker and
+    /// source: a hold stands for who waits until these are drained, so these must be read on whatever `W` is.
+    pub fn take_awaited(&mut self) -> Vec<(usize, usize, ShardName, bool)> {
+        let mut changed = Vec::new();
         for (index, source) in self.sources.iter_mut().enumerate() {
-            let new: Vec<(ShardName, usize)> = source
+            let new: Vec<(usize, ShardName, bool)> = source
                 .reading
                 .iter()
-                .filter(|(shard, _)| !source.awaited.contains(*shard) && source.is_awaited(shard))
-                .map(|(shard, worker)| (shard.clone(), *worker))
+                .map(|(shard, worker)| (*worker, shard.clone(), source.is_awaited(shard)))
+                .filter(|(_, shard, awaited)| source.awaited.contains(shard) != *awaited)
                 .collect();
-            for (shard, worker) in new {
-                let _ = source.awaited.insert(shard.clone());
-                awaited.push((worker, index, shard));
+            for (worker, shard, awaited) in new {
+                if awaited {
+                    let _ = source.awaited.insert(shard.clone());
+                } else {
+                    let _ = source.awaited.remove(&shard);
+                }
+                changed.push((worker, index, shard, awaited));
             }
         }
-        awaited
+        changed
     }
 
     /// A shard came to its end; its children wait for their other parents, if they have any.
-    pub(crate) fn on_drained(&mut self, drained: DrainedShard, assignments: &mut Assignments) {
+    pub fn on_drained(&mut self, drained: DrainedShard, assignments: &mut Assignments) {
         let source = &mut self.sources[drained.source];
         if let Some(worker) = source.reading.remove(&drained.shard) {
             assignments.release(&source.stream, &drained.shard, worker);
@@ -121,26 +152,54 @@ impl Job {
         }
     }
 
+    /// A source was listed again. Shards that are not known yet wait for their parents, if those are read; of the others the
+    /// parents were never read, which is a gap. Drained shards that are not listed any more are forgotten.
+    pub fn on_listing(&mut self, source: usize, shards: Vec<ShardListing>, now_ms: i64) {
+        let state = &mut self.sources[source];
+        let listed: BTreeSet<ShardName> = shards.iter().map(|shard| shard.name.clone()).collect();
+        for shard in shards.into_iter().filter(|shard| !state.knows(&shard.name)).collect::<Vec<_>>() {
+            let followed = shard.parents.iter().any(|parent| state.is_to_be_drained(parent) || listed.contains(parent));
+            if !followed {
+                let what = format!(
+                    "found while running, and its parents {} were never read: what they held is missing, and what is \
+                     older than the windows still open is late",
+                    if shard.parents.is_empty() { "(none named)".to_owned() } else { shard.parents.join(", ") }
+                );
+                let loss = Loss { reason: Reason::FoundLate, records: None, range: None, what };
+                self.ledger.note(&shard.name, now_ms, loss);
+                let _ = state.found_late.insert(shard.name.clone());
+            }
+            let _ = state.waiting.insert(shard.name.clone(), shard);
+        }
+        state.note_gone(|shard| listed.contains(shard), |shard| listed.contains(shard));
+        let waiting = &state.waiting;
+        state.drained.retain(|shard, _| {
+            listed.contains(shard) || waiting.values().any(|waiting| waiting.parents.contains(shard))
+        });
+    }
+
     /// A worker has nothing left to do, as of so many attachments.
-    pub(crate) fn on_settled(&mut self, worker: usize, attachments: usize) {
+    pub fn on_settled(&mut self, worker: usize, attachments: usize) {
         let state = &mut self.workers[worker];
         state.settled = attachments == state.attachments;
     }
 
     /// A stop may unsettle every worker.
-    pub(crate) fn on_stop(&mut self) {
+    pub fn on_stop(&mut self) {
+        self.stopped = true;
         self.workers.iter_mut().for_each(|worker| worker.settled = false);
     }
 
     /// A worker has forgotten the job. Returns whether it was the last.
-    pub(crate) fn on_finished(&mut self, worker: usize, counters: RunCounters) -> bool {
+    pub fn on_finished(&mut self, worker: usize, counters: RunCounters) -> bool {
         self.workers[worker].finished = Some(counters);
         self.workers.iter().all(|worker| worker.finished.is_some())
     }
 
     /// Whether everything is done, or has failed, and the workers are to finish; true once.
-    pub(crate) fn begin_finish(&mut self) -> bool {
-        let done = self.workers.iter().all(|worker| worker.settled)
+    pub fn begin_finish(&mut self) -> bool {
+        let done = (self.stopped || !self.endless)
+            && self.workers.iter().all(|worker| worker.settled)
             && self.sources.iter().all(|source| source.waiting.is_empty());
         let begin = !self.finishing && (done || self.error.is_some());
         self.finishing |= begin;
@@ -148,12 +207,12 @@ impl Job {
     }
 
     /// To finish whatever is open; true once.
-    pub(crate) fn force_finish(&mut self) -> bool {
+    pub fn force_finish(&mut self) -> bool {
         !std::mem::replace(&mut self.finishing, true)
     }
 
     /// Gives back what the job still reads.
-    pub(crate) fn release(&mut self, assignments: &mut Assignments) {
+    pub fn release(&mut self, assignments: &mut Assignments) {
         for source in &mut self.sources {
             for (shard, worker) in std::mem::take(&mut source.reading) {
                 assignments.release(&source.stream, &shard, worker);
@@ -162,15 +221,41 @@ impl Job {
     }
 
     /// Workers that read something now.
-    pub(crate) fn readers(&self) -> Vec<usize> {
+    pub fn readers(&self) -> Vec<usize> {
         let readers: BTreeSet<usize> =
             self.sources.iter().flat_map(|source| source.reading.values().copied()).collect();
         readers.into_iter().collect()
     }
 
     /// Each shard that is read now, and on which worker.
-    pub(crate) fn reading(&self) -> Vec<(ShardName, usize)> {
+    pub fn reading(&self) -> Vec<(ShardName, usize)> {
         self.sources.iter().flat_map(|source| source.reading.clone()).collect()
+    }
+
+    /// The ledger, with what the workers counted over the whole run. Once, at the end.
+    pub(crate) fn take_ledger(&mut self) -> Ledger {
+        let counters = self.counters();
+        let sum = |counter: fn(&RunCounters) -> u64| counters.iter().map(counter).sum::<u64>();
+        let mut ledger = std::mem::take(&mut self.ledger);
+        ledger.count(Reason::Late, sum(|worker| worker.late), || "came after all of their windows".to_owned());
+        ledger.count(Reason::PartlyLate, sum(|worker| worker.partly_late), || {
+            "came after some of their windows, and are in the others".to_owned()
+        });
+        ledger.count(Reason::Open, sum(|worker| worker.open), || {
+            "are in windows that had not all fired when the job ended".to_owned()
+        });
+        let worst_ms = counters.iter().map(|worker| worker.behind_evidence_ms_max).max().unwrap_or(0);
+        ledger.count(Reason::BehindEvidence, sum(|worker| worker.behind_evidence), || {
+            format!(
+                "were stamped up to {worst_ms} ms before their shard had been proved silent: the margin is too small"
+            )
+        });
+        ledger.count(Reason::Repeated, sum(|worker| worker.repeated), || {
+            "were sent again because no answer came, and may be in the target twice".to_owned()
+        });
+        let unwritten = sum(|worker| worker.taken.saturating_sub(worker.written));
+        ledger.count(Reason::Unwritten, unwritten, || "were given to sinks and are not known to be written".to_owned());
+        ledger
     }
 
     /// Of each worker. Records that were between two workers at the end are open too, and counted at the first.
@@ -187,13 +272,46 @@ impl Job {
 }
 
 impl SourceState {
-    fn ready(&self) -> impl Iterator<Item = ShardName> {
-        let pending = |parent: &ShardName| self.waiting.contains_key(parent) || self.reading.contains_key(parent);
-        self.waiting.values().filter(move |shard| !shard.parents.iter().any(pending)).map(|shard| shard.name.clone())
+    /// Waiting shards that wait for nobody any more.
+    fn take_ready(&mut self) -> Vec<ShardName> {
+        let ready = self.ready();
+        if ready.is_empty() && self.reading.is_empty() {
+            // Nobody is left who could bring news of a parent.
+            self.note_gone(|_| true, |_| false);
+            return self.ready();
+        }
+        ready
     }
 
+    fn ready(&self) -> Vec<ShardName> {
+        let over = |parent: &ShardName| self.drained.contains_key(parent) || self.gone.contains(parent);
+        let ready = self.waiting.values().filter(|shard| shard.parents.iter().all(over));
+        ready.map(|shard| shard.name.clone()).collect()
+    }
+
+    /// Of the waiting shards that `concerned` picks, parents that are neither known nor `present` are gone.
+    fn note_gone(&mut self, concerned: impl Fn(&ShardName) -> bool, present: impl Fn(&ShardName) -> bool) {
+        let waiting = self.waiting.values().filter(|shard| concerned(&shard.name));
+        let parents = waiting.flat_map(|shard| &shard.parents);
+        let gone = parents.filter(|parent| !self.knows(parent) && !present(parent)).cloned();
+        self.gone = gone.chain(self.gone.iter().cloned()).collect();
+        let wanted: BTreeSet<&ShardName> = self.waiting.values().flat_map(|shard| &shard.parents).collect();
+        let kept: BTreeSet<ShardName> = self.gone.iter().filter(|shard| wanted.contains(shard)).cloned().collect();
+        self.gone = kept;
+    }
+
+    fn knows(&self, shard: &ShardName) -> bool {
+        self.waiting.contains_key(shard) || self.reading.contains_key(shard) || self.drained.contains_key(shard)
+    }
+
+    fn is_to_be_drained(&self, shard: &ShardName) -> bool {
+        self.waiting.contains_key(shard) || self.reading.contains_key(shard)
+    }
+
+    /// Whether a waiting shard follows this one, or one that nobody has heard of yet, which may follow this one.
     fn is_awaited(&self, shard: &ShardName) -> bool {
-        self.waiting.values().any(|waiting| waiting.parents.contains(shard))
+        let parents = || self.waiting.values().flat_map(|waiting| &waiting.parents);
+        parents().any(|parent| parent == shard || !(self.knows(parent) || self.gone.contains(parent)))
     }
 }
 
@@ -213,7 +331,11 @@ mod tests {
 
     fn attached(job: &mut Job, assignments: &mut Assignments) -> Vec<(String, i64)> {
         let attached = job.attach(assignments).into_iter();
-        attached.map(|(_, a)| (a.shard.name.to_string(), a.at.as_millis())).collect()
+        let at = |at: AttachAt| match at {
+            AttachAt::Time(at) => at.as_millis(),
+            AttachAt::Highest => i64::MAX,
+        };
+        attached.map(|(_, a)| (a.shard.name.to_string(), at(a.at))).collect()
     }
 
     fn drained(shard: &str, at: i64, children: Vec<ShardListing>) -> DrainedShard {
@@ -224,7 +346,7 @@ mod tests {
     fn merged_child_waits_for_both_parents_and_starts_at_the_lesser_end() {
         let mut assignments = Assignments::new(2);
         let shards = vec![listing("a", &[]), listing("b", &[])];
-        let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }]);
+        let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }], false);
         let min = EventTime::MIN.as_millis();
         assert_eq!(attached(&mut job, &mut assignments), [("a".into(), min), ("b".into(), min)]);
         job.on_drained(drained("a", 70, vec![listing("c", &["a", "b"])]), &mut assignments);
@@ -237,17 +359,91 @@ mod tests {
     fn child_listed_beside_its_parent_waits_for_it() {
         let mut assignments = Assignments::new(1);
         let shards = vec![listing("child", &["parent"]), listing("parent", &["gone"])];
-        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }]);
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], false);
         let min = EventTime::MIN.as_millis();
         assert_eq!(attached(&mut job, &mut assignments), [("parent".into(), min)]);
         job.on_drained(drained("parent", 9, vec![]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), [("child".into(), 9)]);
     }
 
+    // y becomes x, x and p become c; the news that p became c comes before the news of x.
+    #[test]
+    fn child_waits_for_a_parent_that_nobody_has_heard_of_yet() {
+        let mut assignments = Assignments::new(1);
+        let shards = vec![listing("y", &[]), listing("p", &[])];
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_drained(drained("p", 5, vec![listing("c", &["p", "x"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), []);
+        assert_eq!(job.take_awaited(), [(0, 0, "y".into(), true)], "x may follow it");
+        // A listing from before c says nothing of its parents.
+        job.on_listing(0, vec![listing("y", &[]), listing("p", &[])], 0);
+        assert_eq!(attached(&mut job, &mut assignments), []);
+        job.on_drained(drained("y", 4, vec![listing("x", &["y"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), [("x".into(), 4)]);
+        job.on_drained(drained("x", 7, vec![listing("c", &["p", "x"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 5)]);
+    }
+
+    #[test]
+    fn parent_that_a_listing_with_its_child_does_not_name_is_not_waited_for() {
+        let mut assignments = Assignments::new(1);
+        let shards = vec![listing("y", &[]), listing("p", &[])];
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_drained(drained("p", 5, vec![listing("c", &["p", "aged"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), []);
+        job.on_listing(0, vec![listing("y", &[]), listing("p", &[]), listing("c", &["p", "aged"])], 0);
+        assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 5)]);
+    }
+
+    #[test]
+    fn parents_of_a_waiting_shard_are_awaited_and_told_once() {
+        let mut assignments = Assignments::new(1);
+        let shards = vec![listing("cold", &[]), listing("warm", &[])];
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+        assert!(job.attach(&mut assignments).iter().all(|(_, attachment)| !attachment.awaited));
+        assert_eq!(job.take_awaited(), []);
+        job.on_drained(drained("cold", 7, vec![listing("c", &["cold", "warm"])]), &mut assignments);
+        assert_eq!(job.attach(&mut assignments).len(), 0);
+        assert_eq!(job.take_awaited(), [(0, 0, "warm".into(), true)]);
+        assert_eq!(job.take_awaited(), []);
+    }
+
+    #[test]
+    fn shard_found_by_a_listing_waits_for_its_parents_or_is_late() {
+        let mut assignments = Assignments::new(1);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        let found = vec![listing("a", &[]), listing("b", &["a"]), listing("lost", &["gone"]), listing("c", &["lost"])];
+        job.on_listing(0, found, 5);
+        assert_eq!(attached(&mut job, &mut assignments), [("lost".into(), i64::MAX)]);
+        let entries: Vec<_> = job.ledger.entries().map(|entry| (&*entry.place, entry.reason, entry.at_ms)).collect();
+        assert_eq!(entries, [("lost", Reason::FoundLate, 5)], "c follows a shard that is read");
+        assert_eq!(job.take_awaited(), [(0, 0, "a".into(), true)], "and lost was told when it was attached");
+        job.on_drained(drained("a", 9, vec![listing("b", &["a"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), [("b".into(), 9)]);
+        job.on_listing(0, vec![listing("b", &["a"]), listing("lost", &[])], 6);
+        assert!(!job.sources[0].drained.contains_key("a"), "aged out, and nobody waits for it");
+        assert_eq!(job.ledger.entries().count(), 1);
+    }
+
+    #[test]
+    fn job_that_looks_for_shards_is_not_over_until_it_is_stopped() {
+        let mut assignments = Assignments::new(1);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_settled(0, 1);
+        assert!(!job.begin_finish());
+        job.on_stop();
+        job.on_settled(0, 1);
+        assert!(job.begin_finish());
+    }
+
     #[test]
     fn settled_before_an_attachment_arrived_does_not_count() {
         let mut assignments = Assignments::new(1);
-        let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }]);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], false);
         let _ = job.attach(&mut assignments);
         job.on_settled(0, 0);
         assert!(!job.begin_finish());

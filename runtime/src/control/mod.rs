@@ -4,6 +4,9 @@ mod assignment;
 mod driver;
 mod job;
 
+pub use assignment::{Assignments, owners};
+pub use job::Job;
+
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use weir_window::{ShardName, TimeSpan};
 
 use crate::error::{JobError, Kind};
 use crate::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings};
+use crate::ledger::Ledger;
 use crate::mailbox::{Sender, mailbox};
 use crate::memory::MemoryBudget;
 use crate::pipeline::{PipelineFn, RunCounters};
@@ -53,6 +57,26 @@ pub struct Node {
 pub struct JobSettings {
     /// For people and logs.
     pub name: String,
+    /// Until when it runs.
+    pub until: Until,
+}
+
+impl JobSettings {
+    /// A job that runs until it is stopped.
+    pub fn named(name: impl Into<String>) -> JobSettings {
+        JobSettings { name: name.into(), until: Until::Stopped }
+    }
+}
+
+/// Until when a job runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// Somebody stops it, or its sources end.
+    #[default]
+    Stopped,
+    /// It has read everything that was there when it started, however long that takes; windows that reach beyond that
+    /// moment fire then, flagged as partial.
+    Now,
 }
 
 /// What a job got when it started.
@@ -77,6 +101,8 @@ pub struct JobReport {
     pub workers: Vec<RunCounters>,
     /// Why it failed, if it did.
     pub error: Option<JobError>,
+    /// What it lost, left out or perhaps repeated.
+    pub ledger: Ledger,
 }
 
 /// A running job, from any thread.

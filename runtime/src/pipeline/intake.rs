@@ -5,6 +5,7 @@ use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerWatermar
 use super::operator::{Batch, Operator, OperatorContext, Progress, RunCounters};
 use crate::error::JobError;
 use crate::inlet::{INLET_INPUTS_MAX, Outlet, inlet};
+use crate::ledger::Loss;
 use crate::memory::MemoryBudget;
 use crate::signal::Notifier;
 use crate::source::{LocalFuture, Position, ShardInput, ShardListing, SourceReader, Stop};
@@ -22,6 +23,15 @@ pub struct DrainedShard {
     pub children: Vec<ShardListing>,
 }
 
+/// A loss that a reader noticed, on its way to the job's ledger.
+#[derive(Clone, Debug)]
+pub struct ShardLoss {
+    /// The shard.
+    pub shard: ShardName,
+    /// What was lost.
+    pub loss: Loss,
+}
+
 /// A shard that begins on a worker.
 pub(crate) struct ShardBegin {
     pub(crate) shard: ShardListing,
@@ -36,8 +46,8 @@ pub(crate) trait IntakePart {
     /// Adds a shard, whose watermark starts at `at`, and gives the future that reads it, to be run on this executor.
     fn attach(&mut self, begin: ShardBegin, cx: &mut OperatorContext<'_>)
     -> LocalFuture<'static, Result<(), JobError>>;
-    /// Another shard waits for the end of this one, which from now on is read however far ahead it is.
-    fn on_awaited(&mut self, shard: &str);
+    /// Whether another shard waits for the end of this one, which then is read however far ahead it is.
+    fn on_awaited(&mut self, shard: &str, awaited: bool);
     /// Takes one input of one shard that is not more than `ahead` beyond `taken`. Returns whether it did.
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool;
     /// Asks every reader to end.
@@ -46,6 +56,8 @@ pub(crate) trait IntakePart {
     fn barrier(&mut self, cx: &mut OperatorContext<'_>) -> Vec<(ShardName, Position)>;
     /// Shards that have come to their end since last asked.
     fn take_drained(&mut self) -> Vec<DrainedShard>;
+    /// Losses noticed since last asked.
+    fn take_lost(&mut self) -> Vec<ShardLoss>;
     /// Whether no shard here will yield anything stamped at or before `end`.
     fn is_past(&mut self, end: Option<EventTime>) -> bool;
     /// What keeps this worker's watermark from rising, and why, in words.
@@ -69,6 +81,9 @@ pub(super) struct Intake<T> {
     next: usize,
     watermark: WorkerWatermark,
     drained: Vec<DrainedShard>,
+    lost: Vec<ShardLoss>,
+    /// Shards are over once they have passed this.
+    until: Option<EventTime>,
 }
 
 struct Shard<T> {
@@ -89,7 +104,17 @@ impl<T: 'static> Intake<T> {
         head: Box<dyn Operator<T>>,
     ) -> Intake<T> {
         let watermark = WorkerWatermark::default();
-        Intake { settings, reader, head, shards: Vec::new(), next: 0, watermark, drained: Vec::new() }
+        Intake {
+            settings,
+            reader,
+            head,
+            shards: Vec::new(),
+            next: 0,
+            watermark,
+            drained: Vec::new(),
+            lost: Vec::new(),
+            until: None,
+        }
     }
 
     fn is_timed(&self) -> bool {
@@ -97,6 +122,13 @@ impl<T: 'static> Intake<T> {
     }
 
     fn mark(&mut self, cx: &mut OperatorContext<'_>) {
+        if let Some(until) = self.until {
+            for shard in &self.shards {
+                if let Some(own) = self.watermark.shard_mut(&shard.name).filter(|own| own.current() > until) {
+                    own.end();
+                }
+            }
+        }
         if self.is_timed() {
             self.head.on_progress(&Progress::Mark(self.watermark.mark()), cx);
         }
@@ -137,13 +169,18 @@ impl<T: 'static> Intake<T> {
             }
             ShardInput::Lagging { .. } => {}
             ShardInput::Trouble(trouble) => shard.trouble = Some(trouble),
-            ShardInput::Drained { children } => self.on_drained(index, children, cx),
+            ShardInput::Lost(loss) => self.lost.push(ShardLoss { shard: shard.name.clone(), loss }),
+            ShardInput::Drained { children } => {
+                let ending = if children.is_empty() { Ending::Over } else { Ending::Followed };
+                self.on_ended(index, ending, children, cx);
+            }
+            ShardInput::Abandoned => self.on_ended(index, Ending::Abandoned, Vec::new(), cx),
         }
     }
 
     /// A shard without children is over: its watermark is infinite. One with children leaves the minimum in the same
-    /// breath in which its children become holds.
-    fn on_drained(&mut self, index: usize, children: Vec<ShardListing>, cx: &mut OperatorContext<'_>) {
+    /// breath in which its children become holds; one that is gone leaves it without a word of what is to come.
+    fn on_ended(&mut self, index: usize, ending: Ending, children: Vec<ShardListing>, cx: &mut OperatorContext<'_>) {
         let shard = &mut self.shards[index];
         if std::mem::replace(&mut shard.ended, true) {
             return;
@@ -154,7 +191,7 @@ impl<T: 'static> Intake<T> {
             let own = self.watermark.shard_mut(&name).expect("attached with its shard");
             // Also of a shard that names no child: one that was listed beside it may wait for it.
             watermark = own.current();
-            if children.is_empty() {
+            if ending == Ending::Over {
                 own.end();
                 self.mark(cx);
             } else {
@@ -168,6 +205,14 @@ impl<T: 'static> Intake<T> {
         let source = self.settings.source;
         self.drained.push(DrainedShard { source, shard: name, watermark, children });
     }
+}
+
+/// What a shard's end means for event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Over,
+    Followed,
+    Abandoned,
 }
 
 #[cold]
@@ -212,8 +257,8 @@ impl<T: 'static> IntakePart for Intake<T> {
         })
     }
 
-    fn on_awaited(&mut self, shard: &str) {
-        self.shards.iter_mut().filter(|own| &*own.name == shard).for_each(|own| own.awaited = true);
+    fn on_awaited(&mut self, shard: &str, awaited: bool) {
+        self.shards.iter_mut().filter(|own| &*own.name == shard).for_each(|own| own.awaited = awaited);
     }
 
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool {
@@ -241,6 +286,9 @@ impl<T: 'static> IntakePart for Intake<T> {
     }
 
     fn stop(&mut self, stop: Stop) {
+        if let Stop::Until(end) = stop {
+            self.until = Some(end);
+        }
         self.shards.iter().for_each(|shard| shard.outlet.stop(stop));
     }
 
@@ -251,6 +299,10 @@ impl<T: 'static> IntakePart for Intake<T> {
 
     fn take_drained(&mut self) -> Vec<DrainedShard> {
         std::mem::take(&mut self.drained)
+    }
+
+    fn take_lost(&mut self) -> Vec<ShardLoss> {
+        std::mem::take(&mut self.lost)
     }
 
     fn is_past(&mut self, end: Option<EventTime>) -> bool {

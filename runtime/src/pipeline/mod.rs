@@ -22,7 +22,7 @@ use graph::{Graph, Place, SharedGraph};
 
 pub use fold::KeyOf;
 pub use graph::SourceStart;
-pub use intake::DrainedShard;
+pub use intake::{DrainedShard, ShardLoss};
 pub use operator::RunCounters;
 pub use stage::{GroupedStage, IntoWindow, SourceStage, Stage, Timed, Untimed, WindowStage};
 

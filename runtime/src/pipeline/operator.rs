@@ -121,6 +121,8 @@ pub struct RunCounters {
     pub behind_evidence: u64,
     /// By how much the worst of them, in ms.
     pub behind_evidence_ms_max: u64,
+    /// Items given to sinks.
+    pub taken: u64,
     /// Items acknowledged by sinks' targets.
     pub written: u64,
     /// Items sent again by sinks after a refusal.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use weir_window::{
     Aggregate, Arena, Block, Budget, EventTime, Holder, Key, Owner, OwnerPoll, OwnerWatermark, Rows, ShardName,
-    WindowSpec, WorkerMark,
+    WindowSpec, WorkerMark, millis,
 };
 
 use super::WindowResult;
@@ -22,6 +22,8 @@ pub(crate) trait OwnerPart {
     fn watermark(&self) -> EventTime;
     /// The `W` up to which every row has been taken downstream.
     fn taken(&self) -> EventTime;
+    /// What is stamped later than this is not all in. Gives the same for this operator's rows.
+    fn cut_at(&mut self, complete_up_to: EventTime) -> EventTime;
     /// End of the last window that may hold a record stamped at `time`.
     fn last_end(&self, time: EventTime) -> EventTime;
     /// Whether nothing is open and `W` has reached `end`.
@@ -168,6 +170,11 @@ where
 
     fn is_settled(&self, end: EventTime) -> bool {
         self.taken >= end && self.owner.is_empty()
+    }
+
+    fn cut_at(&mut self, complete_up_to: EventTime) -> EventTime {
+        self.owner.cut_at(complete_up_to);
+        self.spec.window_end_up_to(complete_up_to.saturating_add(millis(1))).saturating_sub(millis(1))
     }
 
     fn last_end(&self, time: EventTime) -> EventTime {

@@ -16,7 +16,7 @@ use crate::facade;
 use crate::guarded::{guarded, guarded_async};
 use crate::mailbox::{Receiver, Sender};
 use crate::memory::MemoryBudget;
-use crate::pipeline::{DrainedShard, PipelineFn, RunCounters, SourceStart};
+use crate::pipeline::{DrainedShard, PipelineFn, RunCounters, ShardLoss, SourceStart};
 use crate::signal::{Listener, Notifier, signal};
 use crate::sink::{SinkContext, SinkCounters};
 use crate::source::Stop;
@@ -34,8 +34,8 @@ pub(crate) type JobId = u64;
 pub(crate) enum Command {
     Start(Box<Start>),
     Attach(JobId, Attachment),
-    /// A shard of a source is waited for by another.
-    Await(JobId, usize, ShardName),
+    /// Whether a shard of a source is waited for by another.
+    Await(JobId, usize, ShardName, bool),
     Stop(JobId, Stop),
     /// Stop readers, flush sinks, report, forget.
     Finish(JobId),
@@ -62,6 +62,7 @@ pub(crate) struct Start {
 pub(crate) enum Event {
     Started(JobId),
     Drained(JobId, DrainedShard),
+    Lost(JobId, ShardLoss),
     /// Nothing left to do on this worker, which has seen so many attachments.
     Settled(JobId, usize, usize),
     Failed(JobId, JobError),
@@ -111,9 +112,9 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
                         seat.attach(&settings, attachment);
                     }
                 }
-                Command::Await(job, source, shard) => {
+                Command::Await(job, source, shard, awaited) => {
                     if let Some(seat) = seats.get_mut(&job) {
-                        seat.run.on_awaited(source, &shard);
+                        seat.run.on_awaited(source, &shard, awaited);
                     }
                 }
                 Command::Stop(job, stop) => {
@@ -241,6 +242,9 @@ impl Seat {
             return false;
         }
         moved |= self.send();
+        for lost in self.run.take_lost() {
+            tell(settings, Event::Lost(job, lost)).await;
+        }
         for drained in self.run.take_drained() {
             tell(settings, Event::Drained(job, drained)).await;
         }

@@ -4,4 +4,4 @@ pub(crate) mod driver;
 pub(crate) mod link;
 mod run;
 
-pub use run::{Attachment, Cut, Run, RunSettings};
+pub use run::{AttachAt, Attachment, Cut, Run, RunSettings};

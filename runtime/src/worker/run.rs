@@ -19,7 +19,7 @@ use crate::pipeline::graph::{Flush, Graph, Place, Upstream, WorkerPlace};
 use crate::pipeline::intake::{IntakePart, ShardBegin};
 use crate::pipeline::operator::OperatorContext;
 use crate::pipeline::owner::OwnerPart;
-use crate::pipeline::{DrainedShard, Pipeline, PipelineFn, RunCounters, SourceStart};
+use crate::pipeline::{DrainedShard, Pipeline, PipelineFn, RunCounters, ShardLoss, SourceStart};
 use crate::sink::{SinkContext, SinkCounters};
 use crate::source::{LocalFuture, Position, ShardListing, Stop};
 
@@ -57,10 +57,19 @@ pub struct Attachment {
     pub source: usize,
     /// The shard.
     pub shard: ShardListing,
-    /// Where its watermark begins: the minimum of its parents' final watermarks, or the beginning of time.
-    pub at: EventTime,
+    /// Where its watermark begins.
+    pub at: AttachAt,
     /// Whether another shard waits for its end, so that it is read however far ahead it is.
     pub awaited: bool,
+}
+
+/// Where the watermark of a shard begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachAt {
+    /// At the minimum of its parents' final watermarks, or at the beginning of time.
+    Time(EventTime),
+    /// At the highest `W` that owners have returned: its parents were never read, and what it brings of before is late.
+    Highest,
 }
 
 /// An owner's cut: all workers have marked, and everything before the markers is combined.
@@ -160,6 +169,10 @@ impl Run {
     pub fn attach(&mut self, attachment: Attachment) -> LocalFuture<'static, Result<(), JobError>> {
         let Attachment { source, shard, at, awaited } = attachment;
         let (intake, stop) = (source, self.stop);
+        let at = match at {
+            AttachAt::Time(at) => at,
+            AttachAt::Highest => self.returned_from(source).max().unwrap_or(EventTime::MIN),
+        };
         let begin = ShardBegin { shard, at, awaited };
         let reading = self.with_intake(intake, |intake, cx| intake.attach(begin, cx));
         if let Some(stop) = stop {
@@ -168,9 +181,9 @@ impl Run {
         reading
     }
 
-    /// Another shard waits for the end of this one.
-    pub fn on_awaited(&mut self, source: usize, shard: &str) {
-        self.intakes[source].on_awaited(shard);
+    /// Whether another shard waits for the end of this one.
+    pub fn on_awaited(&mut self, source: usize, shard: &str, awaited: bool) {
+        self.intakes[source].on_awaited(shard, awaited);
     }
 
     /// Whether a message of this worker may be delivered now: not while it has marked a checkpoint and others have not.
@@ -256,8 +269,13 @@ impl Run {
 
     /// The least `W` up to which sinks have taken what comes from a source. What comes from others does not hold it back.
     fn taken_from(&self, source: usize) -> EventTime {
-        let behind = self.upstreams.iter().zip(&self.taken).filter(|((_, root), _)| *root == source);
-        behind.flat_map(|(_, taken)| taken).min().copied().unwrap_or(EventTime::MAX)
+        self.returned_from(source).min().unwrap_or(EventTime::MAX)
+    }
+
+    /// What owners of operators behind a source have returned.
+    fn returned_from(&self, source: usize) -> impl Iterator<Item = EventTime> {
+        let behind = self.upstreams.iter().zip(&self.taken).filter(move |((_, root), _)| *root == source);
+        behind.flat_map(|(_, taken)| taken).copied()
     }
 
     /// What this worker says to itself needs no queue.
@@ -354,7 +372,22 @@ impl Run {
         if self.stop != Some(Stop::Cancel) {
             self.stop = Some(stop);
         }
+        if let Stop::Drain(Some(end)) | Stop::Until(end) = stop {
+            self.cut_at(end);
+        }
         self.intakes.iter_mut().for_each(|intake| intake.stop(stop));
+    }
+
+    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial.
+    fn cut_at(&mut self, end: EventTime) {
+        let mut rows = Vec::with_capacity(self.parts.len());
+        for (part, (upstream, _)) in self.parts.iter_mut().zip(&self.upstreams) {
+            let complete = match upstream {
+                Upstream::Source(_) => end,
+                Upstream::Window(earlier) => rows[usize::from(*earlier)],
+            };
+            rows.push(part.as_mut().map_or(complete, |part| part.cut_at(complete)));
+        }
     }
 
     /// A checkpoint's barrier: hands over every delta, marks every queue, and gives the positions of this line.
@@ -383,11 +416,18 @@ impl Run {
         self.intakes.iter_mut().flat_map(|intake| intake.take_drained()).collect()
     }
 
+    /// Losses noticed since last asked.
+    pub fn take_lost(&mut self) -> Vec<ShardLoss> {
+        self.intakes.iter_mut().flat_map(|intake| intake.take_lost()).collect()
+    }
+
     /// Whether nothing is left to do here: every shard is past the end, every message on its way, every window fired.
     pub fn is_settled(&mut self) -> bool {
         let end = match self.stop {
             Some(Stop::Drain(end)) => end,
             Some(Stop::Cancel) => return true,
+            // Shards that have passed it are at the end of time, and so is `W` then.
+            Some(Stop::Until(_)) => Some(EventTime::from_millis(i64::MAX - 1)),
             None => None,
         };
         self.intakes.iter_mut().all(|intake| intake.is_past(end))
@@ -425,6 +465,7 @@ impl Run {
         self.parts.iter().flatten().for_each(|part| part.count(&mut counters));
         counters.open += self.folds.iter().map(|fold| fold.records_waiting()).sum::<u64>();
         counters.open += self.outboxes.iter().map(Outbox::records).sum::<u64>();
+        counters.taken = self.sink_counters.taken.get();
         counters.written = self.sink_counters.written.get();
         counters.retried = self.sink_counters.retried.get();
         counters.repeated = self.sink_counters.repeated.get();

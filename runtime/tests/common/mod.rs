@@ -24,7 +24,7 @@ pub fn node(cores: usize) -> Node {
 }
 
 pub fn submit(node: &Node, pipeline: impl Fn(&Pipeline) + Send + Sync + 'static) -> Result<JobHandle, JobError> {
-    node.submit(JobSettings { name: "test".to_owned() }, Arc::new(pipeline))
+    node.submit(JobSettings::named("test"), Arc::new(pipeline))
 }
 
 pub fn total(report: &JobReport, counter: fn(&RunCounters) -> u64) -> u64 {

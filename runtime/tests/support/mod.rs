@@ -23,7 +23,7 @@ pub fn node(workers: usize) -> Node {
 }
 
 pub fn submit(node: &Node, pipeline: impl Fn(&Pipeline) + Send + Sync + 'static) -> Result<JobHandle, JobError> {
-    node.submit(JobSettings { name: "test".to_owned() }, Arc::new(pipeline))
+    node.submit(JobSettings::named("test"), Arc::new(pipeline))
 }
 
 /// Runs the named test alone in a process of its own; `None` in that process.

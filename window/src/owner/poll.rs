@@ -109,7 +109,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         }
         rows.start = self.spec.window_start(end);
         rows.end = end;
-        rows.partial = self.partial_before.is_some_and(|from| rows.start < from);
+        let cut = end.saturating_sub(TimeSpan::from_millis(1)) > self.complete_up_to;
+        rows.partial = cut || self.partial_before.is_some_and(|from| rows.start < from);
         rows.firing = 0;
         rows.last = count == left.len();
         for id in &left[..count] {

@@ -124,9 +124,10 @@ impl FakeShard {
             }
             Notice::Evidence { time_ms } => trace.evidence.push((time_ms, sent_truth_ms, trace.sequences.len())),
             Notice::Trouble(text) => trace.troubles.push(text),
-            Notice::Gap(_) => trace.gaps += 1,
+            Notice::Gap { .. } => trace.gaps += 1,
             Notice::Lagging { .. } | Notice::Withheld { .. } => {}
             Notice::Drained { children } => trace.drained = Some(children),
+            Notice::Abandoned => panic!("the listing names the children"),
         }
     }
 
@@ -146,9 +147,11 @@ impl FakeShard {
                 let timing = Timing { sent, received, date_ms: Some(truth_ms(acted).div_euclid(1_000) * 1_000) };
                 Input::Records(self.records(iterator.parse().unwrap(), limit as usize, acted, timing))
             }
-            _ => {
-                Input::Shards(vec![ShardInfo { id: Arc::from(SHARD), parents: vec![] }, child("shardId-000000000001")])
-            }
+            _ => Input::Shards(vec![
+                ShardInfo { id: Arc::from(SHARD), parents: vec![], range: None },
+                child("shardId-000000000001"),
+                child("shardId-000000000002"),
+            ]),
         }
     }
 
@@ -196,9 +199,14 @@ impl FakeShard {
 }
 
 pub(super) fn child(id: &str) -> ShardInfo {
-    ShardInfo { id: Arc::from(id), parents: vec![Arc::from(SHARD)] }
+    ShardInfo { id: Arc::from(id), parents: vec![Arc::from(SHARD)], range: None }
 }
 
 fn truth_ms(moment: Moment) -> i64 {
     SERVICE_MS + i64::try_from(moment.as_nanos() / 1_000_000).unwrap()
+}
+
+/// One that takes these hash keys.
+pub(super) fn child_of_range(id: &str, first: u128, last: u128) -> ShardInfo {
+    ShardInfo { range: Some(crate::protocol::HashKeyRange { first, last }), ..child(id) }
 }

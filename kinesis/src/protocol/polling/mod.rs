@@ -3,7 +3,7 @@
 //! ```text
 //!            FetchIterator ----> FetchRecords <----------- Sleep until due
 //!   start ------^                  |  |  '--- records, or empty --^
-//!               '---- expired -----'  '--- no next iterator ---> children known? --> Finished
+//!               '---- expired -----'  '--- no next iterator ---> all children known? -> Finished
 //! ```
 //!
 //! Every input yields a [`Turn`]: notices in order, then exactly one [`Action`]. Whoever drives the machine passes the
@@ -34,15 +34,19 @@ use super::pacing::{BackOff, CALL_INTERVAL, ReadPacing};
 use super::position::ReadFrom;
 use super::sabotage::{self, Sabotage};
 use super::service_clock::{ServiceClock, Timing};
-use super::shard::ShardInfo;
+use super::shard::{ShardInfo, are_whole};
 use crate::record::RecordBatch;
 
 /// Longest pause between calls on a shard that is proved idle.
 const IDLE_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Wait before a mended setting is looked for.
 const SLOW_RETRY: Duration = Duration::from_secs(30);
-/// Listings without a child after which a closed shard is believed to have none.
+/// Listings without all children after which that is said, and the next are further apart.
 const CHILDLESS_LISTINGS_MAX: u32 = 5;
+/// Listings in a row without a shard after which it is believed to be gone: one may be behind.
+const MISSING_LISTINGS: u32 = 3;
+/// Fresh iterators in a row that expire before they are used: beyond, something is wrong with a clock.
+const EXPIRED_IN_A_ROW_MAX: u32 = 1;
 /// How often a start time that the service calls the future is asked for again; its front ends' clocks differ.
 const FUTURE_START_TRIES: u32 = 6;
 
@@ -68,6 +72,8 @@ pub struct Polling {
     rng: fastrand::Rng,
     /// Some call has succeeded.
     worked: bool,
+    /// Iterators in a row that expired without an answer in between.
+    expired_in_a_row: u32,
     /// The iterator was taken because the service refused the one before as invalid.
     renewed_once: bool,
     last_evidence_ms: Option<i64>,
@@ -90,7 +96,10 @@ enum Step {
         listings: u32,
     },
     /// The service does not know the shard, or the stream.
-    ListForShard,
+    ListForShard {
+        /// Listings in a row without it.
+        missing: u32,
+    },
     Finished,
     Failed {
         kind: ErrorKind,
@@ -115,6 +124,7 @@ impl Polling {
             start_refusals: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
             worked: false,
+            expired_in_a_row: 0,
             renewed_once: false,
             last_evidence_ms: None,
             behind_ms: 0,
@@ -159,6 +169,13 @@ impl Polling {
         &self.position
     }
 
+    fn last_read(&self) -> Option<SequenceNumber> {
+        match &self.position {
+            ReadFrom::After(sequence) => Some(sequence.clone()),
+            ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => None,
+        }
+    }
+
     fn act(&mut self, now: Moment) -> Action {
         if now < self.due {
             return Action::Sleep { until: self.due };
@@ -171,7 +188,7 @@ impl Polling {
             Step::FetchRecords { iterator } => {
                 Action::FetchRecords { iterator: iterator.clone(), limit: self.settings.records_per_call_max }
             }
-            Step::ListForChildren { .. } | Step::ListForShard => Action::ListShards,
+            Step::ListForChildren { .. } | Step::ListForShard { .. } => Action::ListShards,
             Step::Finished => Action::Finished,
             Step::Failed { kind, message } => Action::Failed { kind: *kind, message: message.clone() },
         }
@@ -202,6 +219,7 @@ impl Polling {
         clock.on_answer(timing);
         self.succeeded();
         self.renewed_once = false;
+        self.expired_in_a_row = 0;
         let bytes = batch.payload_bytes();
         self.pacing.on_answer(timing.sent, bytes);
         self.counters.answers += 1;
@@ -291,8 +309,7 @@ impl Polling {
     }
 
     fn on_end(&mut self, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
-        let usable = !children.is_empty() && children.iter().all(|child| child.is_child_of(&self.shard));
-        if usable {
+        if are_whole(&children, &self.shard) {
             notices.push(Notice::Drained { children });
             self.proceed_with(Step::Finished, now);
         } else {
@@ -303,27 +320,41 @@ impl Polling {
     fn on_shards(&mut self, shards: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
         let listed = shards.iter().any(|shard| shard.id == self.shard);
         let children: Vec<ShardInfo> = shards.into_iter().filter(|shard| shard.is_child_of(&self.shard)).collect();
+        let whole = are_whole(&children, &self.shard);
         match self.step {
-            Step::ListForChildren { listings } if children.is_empty() && listings + 1 < CHILDLESS_LISTINGS_MAX => {
-                let due = now + self.failing.next_wait(&mut self.rng);
-                self.proceed_with(Step::ListForChildren { listings: listings + 1 }, due);
+            Step::ListForChildren { .. } if whole => {
+                notices.push(Notice::Drained { children });
+                self.proceed_with(Step::Finished, now);
             }
-            Step::ListForShard if listed => {
-                // It exists after all: the listing and the data plane disagree for a while after a stream is made.
+            // Never without all of them: what the missing ones take would be lost, and no hold would stand for it.
+            Step::ListForChildren { listings } => {
+                let listings = listings + 1;
+                let mut wait = self.failing.next_wait(&mut self.rng);
+                if listings >= CHILDLESS_LISTINGS_MAX {
+                    wait = SLOW_RETRY;
+                    let named = children.len();
+                    notices.push(Notice::Trouble(format!(
+                        "{}: the shard is closed, but {listings} listings name {named} of its children, which are not \
+                         all; asking again in {} s",
+                        self.shard,
+                        wait.as_secs()
+                    )));
+                }
+                self.proceed_with(Step::ListForChildren { listings }, now + wait);
+            }
+            // It exists after all: the listing and the data plane disagree for a while after a stream is made.
+            Step::ListForShard { .. } if listed => {
                 let due = self.iterator_due.max(now + self.failing.next_wait(&mut self.rng));
                 self.proceed_with(Step::FetchIterator, due);
             }
-            ref step => {
-                if *step == Step::ListForShard {
-                    notices
-                        .push(Notice::Gap(format!("{}: the shard aged out before it was read to its end", self.shard)));
-                } else if children.is_empty() {
-                    notices.push(Notice::Trouble(format!(
-                        "{}: the shard is closed but no listing names a child",
-                        self.shard
-                    )));
-                }
-                notices.push(Notice::Drained { children });
+            Step::ListForShard { missing } if missing + 1 < MISSING_LISTINGS => {
+                let due = now + self.failing.next_wait(&mut self.rng);
+                self.proceed_with(Step::ListForShard { missing: missing + 1 }, due);
+            }
+            _ => {
+                let what = format!("{}: the shard aged out before it was read to its end", self.shard);
+                notices.push(Notice::Gap { after: self.last_read(), what });
+                notices.push(if whole { Notice::Drained { children } } else { Notice::Abandoned });
                 self.proceed_with(Step::Finished, now);
             }
         }
@@ -353,16 +384,31 @@ impl Polling {
                 self.wait_out(call, kind, &message, wait, now, notices);
             }
             Reaction::RetrySlowly => self.wait_out(call, kind, &message, SLOW_RETRY, now, notices),
-            Reaction::RenewIterator => self.proceed_with(Step::FetchIterator, self.iterator_due.max(now)),
+            Reaction::RenewIterator => {
+                self.expired_in_a_row += 1;
+                let mut due = self.iterator_due.max(now);
+                if self.expired_in_a_row > EXPIRED_IN_A_ROW_MAX {
+                    due = due.max(now + self.failing.next_wait(&mut self.rng));
+                    notices.push(Notice::Trouble(format!(
+                        "{}: {} fresh iterators in a row expired before they were used: {message}",
+                        self.shard, self.expired_in_a_row
+                    )));
+                }
+                self.proceed_with(Step::FetchIterator, due);
+            }
             Reaction::RenewIteratorOnce if !self.renewed_once => {
                 self.renewed_once = true;
+                notices.push(Notice::Trouble(format!(
+                    "{}: {call}: {kind}; a fresh iterator is taken: {message}",
+                    self.shard
+                )));
                 self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
             }
             Reaction::FromOldest => self.on_position_refused(kind, message, now, notices),
             Reaction::AskListing => {
                 notices
                     .push(Notice::Trouble(format!("{}: {call}: {kind}; asking for a listing: {message}", self.shard)));
-                self.proceed_with(Step::ListForShard, now);
+                self.proceed_with(Step::ListForShard { missing: 0 }, now);
             }
             Reaction::RenewIteratorOnce | Reaction::Fail => self.fail(call, kind, &message, now),
         }
@@ -372,10 +418,11 @@ impl Polling {
         let call = Call::GetShardIterator;
         match self.position {
             ReadFrom::After(ref sequence) => {
-                notices.push(Notice::Gap(format!(
+                let what = format!(
                     "{}: the position after {sequence} is no longer held; reading on from the oldest record: {message}",
                     self.shard
-                )));
+                );
+                notices.push(Notice::Gap { after: self.last_read(), what });
                 self.position = ReadFrom::TrimHorizon;
                 self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
             }

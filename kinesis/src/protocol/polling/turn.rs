@@ -91,12 +91,20 @@ pub enum Notice {
     /// A call failed and will be tried again, or the service does not do its part.
     Trouble(String),
     /// Records are gone that should have been read.
-    Gap(String),
+    Gap {
+        /// Behind which nothing was read, as far as it is known.
+        after: Option<SequenceNumber>,
+        /// What happened.
+        what: String,
+    },
     /// The shard is at its end; all its records have been passed on. Children are read from their beginning.
     Drained {
-        /// Empty only if no listing names any.
+        /// All that the shard became.
         children: Vec<ShardInfo>,
     },
+    /// The shard is gone with whatever was not read of it, and nobody knows what it became: it says nothing of what is
+    /// to come, and is not waited for.
+    Abandoned,
 }
 
 /// What to do now.
