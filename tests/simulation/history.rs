@@ -34,6 +34,9 @@ pub struct History {
     pub lost_answers: u64,
     pub throttled: u64,
     pub unavailable: u64,
+    /// Of 1 000 reads, how many find their iterator expired; of 1 000 listings, how many are behind.
+    pub expired: u64,
+    pub stale_listings: u64,
     /// Of 1 000 turns of a sink, how often it refuses.
     pub sink_refuses: u64,
     pub budget: Range<usize>,
@@ -42,6 +45,16 @@ pub struct History {
     pub clock_skew_ms: i64,
     /// A barrier is injected this often, so that markers travel too; 0: never.
     pub barrier_every_ms: i64,
+    /// A shard is split, or two are merged, about this often, from before the job's start on; 0: never.
+    pub reshard_every_ms: i64,
+    /// How long a split or a merge takes.
+    pub update_delay_ms: i64,
+    /// Control lists the stream again this often; 0: never.
+    pub discover_every_ms: i64,
+    /// How long orders of control and reports to it are under way.
+    pub control_delay_us: Range<u64>,
+    /// The stop is that of a job that runs until now, not that of a drain.
+    pub until_now: bool,
 }
 
 fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
@@ -57,7 +70,9 @@ impl History {
         let mut per_mille = |max: u64| if faulty { rng.u64(0..=max) } else { 0 };
         let (lost_requests, lost_answers) = (per_mille(60), per_mille(60));
         let (throttled, unavailable) = (per_mille(100), per_mille(60));
+        let (expired, stale_listings) = (per_mille(60), per_mille(500));
         let slow = rng.u8(..4) == 0;
+        let start_delay_us = if rng.bool() { 0..1_000 } else { 0..4_000_000 };
         // Some 3 000 records a second are busy enough for a world that is one thread.
         let (every, burst_max) = pick(
             rng,
@@ -86,20 +101,46 @@ impl History {
             publish_after_stop: rng.bool(),
             put_every_us: every.into_range(),
             burst_max,
-            start_delay_us: if rng.bool() { 0..1_000 } else { 0..4_000_000 },
+            start_delay_us,
             turn_every_us: if slow { 1_000..200_000 } else { 50..5_000 },
             call_delay_us: if slow { 1_000..400_000 } else { 100..20_000 },
             lost_requests,
             lost_answers,
             throttled,
             unavailable,
+            expired,
+            stale_listings,
             sink_refuses: pick(rng, &[0, 0, 300, 700]),
             // A worker whose turns are rare and tiny would need hours of its time.
             budget: if slow { 500..1_000 } else { pick(rng, &[(10, 40), (1, 100), (4_096, 4_097)]).into_range() },
             empty_page_one_in: pick(rng, &[0, 0, 3]),
             clock_skew_ms: pick(rng, &[0, 0, -5_000, 600_000, -600_000]),
             barrier_every_ms: pick(rng, &[0, 0, 300]),
+            reshard_every_ms: pick(rng, &[0, 0, 150, 700, 2_000]),
+            // At least 1: the model closes a shard behind its last record, and would stamp what comes in the same ms later.
+            update_delay_ms: pick(rng, &[1, 30, 400]),
+            discover_every_ms: pick(rng, &[0, 900]),
+            control_delay_us: if slow { 0..300_000 } else { 0..3_000 },
+            until_now: rng.u8(..3) == 0,
         }
+    }
+
+    /// How long after its end a window's rows are taken at the latest where nothing fails, stops or is slow, in ms; else
+    /// `None`. Lag and margin, a second of an idle shard's pace, a second by which a whole-second `Date` may be off, and
+    /// some turns and calls.
+    pub fn promptness_ms(&self) -> Option<i64> {
+        let calm = self.lost_requests + self.lost_answers + self.throttled + self.unavailable + self.expired == 0
+            && self.sink_refuses == 0
+            && self.empty_page_one_in == 0
+            && self.reshard_every_ms == 0
+            && self.budget.start >= 4_096
+            && self.call_delay_us.end <= 20_000;
+        calm.then_some(self.lag_ms + self.margin_ms + 1_000 + 1_000 + 300)
+    }
+
+    /// When the last worker may have begun, and have read what was there, in ms of virtual time.
+    pub fn began_ms_latest(&self) -> i64 {
+        self.before_ms + i64::try_from(self.start_delay_us.end / 1_000).unwrap_or(0) + 3_000
     }
 
     pub fn window(&self) -> WindowSpec {

@@ -32,7 +32,7 @@ fn play(history: History) -> Result<Outcome, String> {
 #[test]
 fn every_history_counts_each_record_once_in_each_of_its_windows() {
     let (first, count) = (number("WEIR_SEED", 0), number("WEIR_HISTORIES", 400));
-    let (mut records, mut rows, mut cuts, mut shared, mut held) = (0, 0, 0, 0, 0);
+    let (mut records, mut rows, mut cuts, mut shared, mut held, mut reshards) = (0, 0, 0, 0, 0, 0);
     for seed in first..first + count {
         let history = History::of(seed);
         match play(history.clone()) {
@@ -41,22 +41,26 @@ fn every_history_counts_each_record_once_in_each_of_its_windows() {
                 rows += outcome.rows.len();
                 cuts += outcome.cuts;
                 held += outcome.held_bytes;
+                reshards += outcome.reshards;
                 shared += outcome.counters.iter().map(|counters| counters.blocks_from_others).sum::<u64>();
             }
             Err(error) => panic!("WEIR_SEED={seed} WEIR_HISTORIES=1: {error}\n{history:#?}"),
         }
     }
-    println!("{count} histories: {records} records, {rows} rows, {cuts} cuts, {shared} blocks between workers");
+    println!(
+        "{count} histories: {records} records, {reshards} splits and merges, {rows} rows, {cuts} cuts, {shared} blocks \
+         between workers"
+    );
     if count >= 100 {
-        assert!(records > 0 && cuts > 0 && shared > 0 && held > 0, "histories that show nothing");
+        assert!(records > 0 && cuts > 0 && shared > 0 && held > 0 && reshards > 0, "histories that show nothing");
     }
 }
 
 #[test]
 fn same_seed_gives_the_same_history() {
     for seed in [3, 17, 99] {
-        let rows = || play(History::of(seed)).expect("it holds").rows;
-        assert_eq!(rows(), rows(), "seed {seed}");
+        let outcome = || play(History::of(seed)).expect("it holds");
+        assert_eq!(outcome(), outcome(), "seed {seed}");
     }
 }
 

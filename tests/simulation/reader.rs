@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use weir_kinesis::local::model::GetRecordsAnswer;
-use weir_kinesis::protocol::Moment;
 use weir_kinesis::protocol::polling::{Action, Answer, Input, Notice, Polling};
+use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::{ServiceClock, Timing};
+use weir_kinesis::protocol::{HashKeyRange, Moment, ShardInfo};
 use weir_kinesis::record::{Record, RecordBatchBuilder};
-use weir_runtime::source::{Inlet, Position, Refused, ShardInput};
+use weir_runtime::source::{Inlet, Position, Refused, ShardInput, ShardListing, StartPosition};
 use weir_window::{EventTime, ShardName};
 
 pub struct Reader {
@@ -35,7 +36,10 @@ impl Reader {
                     for page in pages {
                         let items: Vec<Record> = page.indices.iter().map(|index| batch.record(*index)).collect();
                         let times = items.iter().map(|item| EventTime::from_millis(item.arrival_ms())).collect();
-                        let position = Position::default();
+                        let position = match page.position {
+                            ReadFrom::After(sequence) => Position { sequence: sequence.to_shared(), sub_sequence: 0 },
+                            ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => Position::default(),
+                        };
                         self.waiting.push_back(ShardInput::Items { items, times, position });
                     }
                 }
@@ -46,8 +50,17 @@ impl Reader {
                     self.waiting.push_back(ShardInput::Withheld(EventTime::from_millis(highest_ms)));
                 }
                 Notice::Lagging { .. } | Notice::Trouble(_) => {}
-                Notice::Gap(gap) => return Err(format!("gap in {}: {gap}", self.shard)),
-                Notice::Drained { .. } => return Err(format!("{} ended", self.shard)),
+                Notice::Gap { what, .. } => return Err(format!("gap in {}: {what}", self.shard)),
+                Notice::Abandoned => return Err(format!("{} was abandoned", self.shard)),
+                Notice::Drained { children } => {
+                    let children = children.into_iter().map(|child| ShardListing {
+                        name: child.id,
+                        parents: child.parents,
+                        open: true,
+                        position: StartPosition(ReadFrom::TrimHorizon.to_string().into()),
+                    });
+                    self.waiting.push_back(ShardInput::Drained { children: children.collect() });
+                }
             }
         }
         self.action = Some(turn.action);
@@ -68,6 +81,11 @@ impl Reader {
 
 /// The model's answer as the client would give it.
 pub fn answer_of(answer: GetRecordsAnswer<'_>, shard: &str, timing: Timing, mut builder: RecordBatchBuilder) -> Answer {
+    let children = answer.child_shards.into_iter().map(|child| ShardInfo {
+        id: child.id.to_string().into(),
+        parents: child.parents.iter().map(|parent| parent.to_string().into()).collect(),
+        range: Some(HashKeyRange { first: child.range.first, last: child.range.last }),
+    });
     for record in answer.records {
         builder
             .push(record.partition_key, record.data, &record.sequence.to_string(), record.arrival_ms)
@@ -79,7 +97,7 @@ pub fn answer_of(answer: GetRecordsAnswer<'_>, shard: &str, timing: Timing, mut 
         batch,
         next_iterator: answer.next_iterator,
         behind_ms: u64::try_from(answer.millis_behind_latest).ok(),
-        children: Vec::new(),
+        children: children.collect(),
         timing,
     }
 }

@@ -26,6 +26,10 @@ pub struct Row {
     pub value: u64,
     pub partial: bool,
     pub worker: usize,
+    /// The service's time when the sink took it.
+    pub taken_ms: i64,
+    /// Whether its worker had heard of the stop.
+    pub knew_the_stop: bool,
 }
 
 #[derive(Default)]
@@ -36,6 +40,11 @@ pub struct Shared {
     /// The inlet of the shard attached last.
     pub inlet: Option<Inlet<Record>>,
     pub sink_refuses: u64,
+    /// Since the world last looked.
+    pub refused: bool,
+    pub now_ms: i64,
+    /// Workers that have heard of the stop.
+    pub stopped: Vec<usize>,
     pub rng: fastrand::Rng,
 }
 
@@ -127,10 +136,15 @@ struct RowWriter {
 
 impl<K: KeyText> SinkWriter<WindowResult<u64, K>> for RowWriter {
     fn ready(&self) -> bool {
-        with(|shared| shared.rng.u64(..1_000) >= shared.sink_refuses)
+        with(|shared| {
+            let ready = shared.rng.u64(..1_000) >= shared.sink_refuses;
+            shared.refused |= !ready;
+            ready
+        })
     }
     fn write(&mut self, items: &mut Vec<WindowResult<u64, K>>) {
         let worker = self.worker;
+        let (taken_ms, knew_the_stop) = with(|shared| (shared.now_ms, shared.stopped.contains(&worker)));
         let rows = items.drain(..).map(|row| Row {
             end_ms: row.end.as_millis(),
             key: row.key.text(),
@@ -138,6 +152,8 @@ impl<K: KeyText> SinkWriter<WindowResult<u64, K>> for RowWriter {
             value: row.value,
             partial: row.partial,
             worker,
+            taken_ms,
+            knew_the_stop,
         });
         with(|shared| shared.rows.extend(rows));
     }

@@ -1,0 +1,337 @@
+//! The loop: one queue of (virtual time, event), one seed, and every machine of a job in one thread.
+//!
+//! ```text
+//! publisher, resharding -> stream model <- calls (delayed, lost, throttled) <- readers (polling machines)
+//! control: lineage, assignment, stop -> commands ->                              | inlets
+//! queues of capacity 1 or 16 between workers <-> runs (fold, hand over, slide, emit) -> rows
+//! ```
+//! A worker gets a turn only when something woke it, as its driver does: work that nobody is woken for stands still, and
+//! that is found.
+
+mod control;
+mod service;
+mod workers;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use weir_kinesis::local::model::{CreateStreamRequest, Model, ModelSettings};
+use weir_kinesis::protocol::polling::{Action, Input};
+use weir_kinesis::protocol::service_clock::Timing;
+use weir_kinesis::protocol::{ErrorKind, Moment};
+use weir_runtime::exchange::{Message, Return};
+use weir_runtime::memory::MemoryBudget;
+use weir_runtime::pipeline::{PipelineFn, RunCounters};
+use weir_runtime::worker::Run;
+
+use super::check::Ledger;
+use super::history::History;
+use super::reader::Reader;
+use super::stage;
+use control::{Control, Report};
+use workers::{Order, Worker};
+
+pub const STREAM: &str = "Tweets";
+/// The service's clock at virtual time zero and skew zero.
+const EPOCH_MS: i64 = 1_800_000_000_000;
+pub const NS_PER_MS: u64 = 1_000_000;
+const CALL_TIMEOUT_NS: u64 = 1_000 * NS_PER_MS;
+/// Beyond what lag, margin, size and the worst run of faults can take, nothing has to move any more.
+const PATIENCE_MS: i64 = 300_000;
+
+#[derive(Debug)]
+pub enum Event {
+    Put,
+    Reshard,
+    /// Control lists the stream and starts the job.
+    Submit,
+    /// Control lists the stream again; what it saw arrives later.
+    Discover,
+    Discovered(Vec<weir_runtime::source::ShardListing>),
+    Turn(usize),
+    Wake(usize),
+    /// A request reaches the service.
+    Serve {
+        reader: usize,
+        action: Action,
+        sent: Moment,
+    },
+    Answer {
+        reader: usize,
+        input: Box<Input>,
+    },
+    Order(usize, Box<Order>),
+    Report(Report),
+    Barrier(u64),
+    Stop,
+    /// A sink that refused takes again.
+    SinkReady(usize),
+}
+
+struct Scheduled {
+    at_ns: u64,
+    order: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Scheduled) -> bool {
+        self.order == other.order
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
+        (self.at_ns, self.order).cmp(&(other.at_ns, other.order))
+    }
+}
+
+/// The service's clock at virtual time zero.
+pub fn epoch_ms(history: &History) -> i64 {
+    EPOCH_MS + history.clock_skew_ms
+}
+
+pub struct World {
+    history: History,
+    rng: fastrand::Rng,
+    now_ns: u64,
+    order: u64,
+    events: BinaryHeap<Reverse<Scheduled>>,
+    model: Model,
+    function: Arc<PipelineFn>,
+    control: Control,
+    workers: Vec<Worker>,
+    owners: Arc<[usize]>,
+    readers: Vec<Reader>,
+    /// By sender, then receiver.
+    messages: Vec<Vec<VecDeque<Message>>>,
+    returns: Vec<Vec<VecDeque<Return>>>,
+    memory: MemoryBudget,
+    ledger: Ledger,
+    cuts: u64,
+    barriers: u64,
+    reshards: u64,
+}
+
+/// What a history came to.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub rows: Vec<stage::Row>,
+    pub records: u64,
+    pub counters: Vec<RunCounters>,
+    pub cuts: u64,
+    /// Memory that deltas, panes and directories were charged with at the end.
+    pub held_bytes: u64,
+    /// Splits and merges that the stream saw.
+    pub reshards: u64,
+    /// Events played, and the virtual time at the end: two histories that differ anywhere differ here.
+    pub events: u64,
+    pub ended_ns: u64,
+}
+
+impl World {
+    /// Plays one history to its end and checks it.
+    pub fn play(history: History) -> Result<Outcome, String> {
+        let mut world = World::new(history);
+        let deadline_ms = world.history.before_ms + world.history.run_ms + PATIENCE_MS;
+        while let Some(Reverse(scheduled)) = world.events.pop() {
+            world.now_ns = scheduled.at_ns;
+            if world.now_ns / NS_PER_MS > deadline_ms.unsigned_abs() {
+                return Err(format!("nothing settled after {deadline_ms} ms; {}", world.describe()));
+            }
+            let now_ms = world.service_ms();
+            stage::with(|shared| shared.now_ms = now_ms);
+            world.on(scheduled.event)?;
+            world.ring();
+            if world.control.is_finished() {
+                return world.finish();
+            }
+        }
+        Err(format!("the world stood still at {} ms; {}", world.now_ns / NS_PER_MS, world.describe()))
+    }
+
+    fn new(history: History) -> World {
+        let mut rng = fastrand::Rng::with_seed(history.seed ^ 0x5eed);
+        let mut model = Model::new(ModelSettings {
+            seed: history.seed,
+            create_delay_ms: 0,
+            update_delay_ms: history.update_delay_ms,
+            empty_page_one_in: history.empty_page_one_in,
+            ..ModelSettings::default()
+        });
+        let epoch = epoch_ms(&history);
+        model
+            .create_stream(epoch, CreateStreamRequest::provisioned(STREAM, history.shards))
+            .expect("a fresh model takes a stream");
+        let function = stage::pipeline(&history);
+        stage::with(|shared| {
+            *shared = stage::Shared {
+                sink_refuses: history.sink_refuses,
+                rng: fastrand::Rng::with_seed(history.seed ^ 0x51),
+                ..stage::Shared::default()
+            }
+        });
+        let count = history.workers;
+        // Any number of owners must do, not only the default.
+        let mut owners: Vec<usize> = (0..count).collect();
+        rng.shuffle(&mut owners);
+        owners.truncate(rng.usize(1..=count));
+        owners.sort_unstable();
+        let mut world = World {
+            ledger: Ledger::new(&history),
+            rng,
+            now_ns: 0,
+            order: 0,
+            events: BinaryHeap::new(),
+            model,
+            function,
+            control: Control::new(count),
+            workers: (0..count).map(|_| Worker::default()).collect(),
+            owners: owners.into(),
+            readers: Vec::new(),
+            messages: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            returns: (0..count).map(|_| (0..count).map(|_| VecDeque::new()).collect()).collect(),
+            memory: MemoryBudget::of(1 << 30),
+            cuts: 0,
+            barriers: 0,
+            reshards: 0,
+            history,
+        };
+        world.schedule(0, Event::Put);
+        let start_ns = world.history.before_ms.unsigned_abs() * NS_PER_MS;
+        let stop_ns = start_ns + world.history.run_ms.unsigned_abs() * NS_PER_MS;
+        world.schedule(start_ns + 1, Event::Submit);
+        // A stop before the last worker has started is what an impatient operator does.
+        world.schedule(stop_ns, Event::Stop);
+        if world.history.barrier_every_ms > 0 {
+            world.schedule(start_ns, Event::Barrier(1));
+        }
+        if world.history.reshard_every_ms > 0 {
+            world.schedule(0, Event::Reshard);
+        }
+        if world.history.discover_every_ms > 0 {
+            world.schedule(start_ns + 2, Event::Discover);
+        }
+        world
+    }
+
+    fn draw(&mut self, range: &std::ops::Range<u64>) -> u64 {
+        self.rng.u64(range.clone())
+    }
+
+    fn schedule(&mut self, at_ns: u64, event: Event) {
+        self.order += 1;
+        self.events.push(Reverse(Scheduled { at_ns, order: self.order, event }));
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from_nanos(self.now_ns)
+    }
+
+    fn service_ms(&self) -> i64 {
+        let elapsed = i64::try_from(self.now_ns / NS_PER_MS).expect("histories are short");
+        epoch_ms(&self.history) + elapsed
+    }
+
+    /// An answer that is sent now, as a clock sees it that is told at once.
+    fn timing_now(&self) -> Timing {
+        let date_ms = Some(self.service_ms().div_euclid(1_000) * 1_000);
+        Timing { sent: self.now(), received: self.now(), date_ms }
+    }
+
+    fn on(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Put => self.put(),
+            Event::Reshard => self.reshard(),
+            Event::Submit => self.submit(),
+            Event::Discover => self.discover(),
+            Event::Discovered(shards) => self.on_discovered(shards),
+            Event::Turn(worker) => return self.turn(worker),
+            Event::Wake(reader) => self.step_reader(reader, Input::Wake)?,
+            Event::Serve { reader, action, sent } => self.serve(reader, &action, sent),
+            Event::Answer { reader, input } => self.step_reader(reader, *input)?,
+            Event::Order(worker, order) => self.on_order(worker, *order),
+            Event::Report(report) => self.on_report(report),
+            Event::Barrier(checkpoint) => self.barrier(checkpoint)?,
+            Event::Stop => self.stop(),
+            Event::SinkReady(worker) => self.wake(worker),
+        }
+        Ok(())
+    }
+
+    fn step_reader(&mut self, reader: usize, input: Input) -> Result<(), String> {
+        let now = self.now();
+        let own = &mut self.readers[reader];
+        own.on(input, now, &mut self.workers[own.worker].clock)?;
+        self.pump(reader)
+    }
+
+    /// Passes on what waits, then does what the machine asked for.
+    fn pump(&mut self, reader: usize) -> Result<(), String> {
+        let Some(action) = self.readers[reader].pump() else {
+            return Ok(());
+        };
+        match action {
+            Action::Sleep { until } => {
+                self.schedule(until.as_nanos().max(self.now_ns), Event::Wake(reader));
+            }
+            Action::Finished => {}
+            Action::Failed { kind, message } => {
+                return Err(format!("reader failed, {kind:?}: {message}"));
+            }
+            action => {
+                let sent = self.now();
+                let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;
+                if self.rng.u64(..1_000) < self.history.lost_requests {
+                    self.fail(reader, ErrorKind::Timeout, CALL_TIMEOUT_NS);
+                } else {
+                    self.schedule(self.now_ns + delay_ns, Event::Serve { reader, action, sent });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, reader: usize, kind: ErrorKind, after_ns: u64) {
+        let input = Box::new(Input::Failed { kind, message: "planned".to_owned() });
+        self.schedule(self.now_ns + after_ns, Event::Answer { reader, input });
+    }
+
+    fn finish(mut self) -> Result<Outcome, String> {
+        let rows = stage::with(|shared| std::mem::take(&mut shared.rows));
+        let counters: Vec<RunCounters> =
+            self.workers.iter().map(|worker| worker.run.as_ref().map(Run::counters).unwrap_or_default()).collect();
+        self.ledger.check_end(&rows, &counters)?;
+        let records = self.ledger.counted();
+        let held_bytes = self.memory.used_bytes();
+        self.workers.clear();
+        match self.memory.used_bytes() {
+            0 => Ok(Outcome {
+                rows,
+                records,
+                counters,
+                cuts: self.cuts,
+                held_bytes,
+                reshards: self.reshards,
+                events: self.order,
+                ended_ns: self.now_ns,
+            }),
+            left => Err(format!("{left} bytes are still charged after the end, of {held_bytes}")),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let holders = self.workers.iter().map(|worker| match &worker.run {
+            Some(run) => format!("{:?}", run.holders()),
+            None => "not started".to_owned(),
+        });
+        let holders: Vec<String> = holders.collect();
+        format!("holders by worker: {}; {}", holders.join(" "), self.ledger.describe())
+    }
+}
