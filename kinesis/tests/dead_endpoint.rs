@@ -22,7 +22,7 @@ fn writing_job_is_cancelled_although_nobody_takes_its_records() {
             .map(|item| (item.sequence.to_string(), "tweet"))
             .write_to(sink);
     };
-    let job = node.submit(JobSettings::named("publisher".into()), Arc::new(pipeline)).expect("it starts");
+    let job = node.submit(JobSettings::named("publisher"), Arc::new(pipeline)).expect("it starts");
     let began = Instant::now();
     while endpoint.record_count("Tweets") == 0 {
         assert!(began.elapsed() < Duration::from_secs(10), "nothing is written");
