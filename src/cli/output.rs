@@ -3,6 +3,8 @@
 use std::{fmt, io::Write as _};
 
 use clap::ValueEnum;
+use weir_runtime::connect::StandardOutput;
+
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
@@ -58,7 +60,7 @@ impl<'a> MakeWriter<'a> for ByTarget {
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Self::Writer {
-        if about.target() == LOGGER_TARGET { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) }
+        if about.target() == LOGGER_TARGET { Box::new(StandardOutput::default()) } else { Box::new(std::io::stderr()) }
     }
 }
 
