@@ -1,30 +1,16 @@
-//! Sources and sinks that break, and nodes to run them on.
+//! Sources and sinks that break.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weir_runtime::control::{JobHandle, JobSettings, Node, NodeSettings};
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
-use weir_runtime::pipeline::Pipeline;
-use weir_runtime::placement::Cores;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
     Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source, SourceControl,
     SourceReader, StartPosition,
 };
 use weir_window::EventTime;
-
-/// A node of so many workers, or of as many as there are cores.
-pub fn node(workers: usize) -> Node {
-    let available = Cores::available().expect("a test runs somewhere").count();
-    Node::start(NodeSettings::on(Cores::first(workers.min(available)).expect("allowed"))).expect("a node starts")
-}
-
-pub fn submit(node: &Node, pipeline: impl Fn(&Pipeline) + Send + Sync + 'static) -> Result<JobHandle, JobError> {
-    node.submit(JobSettings::named("test"), Arc::new(pipeline))
-}
 
 /// Runs the named test alone in a process of its own; `None` in that process.
 pub fn run_alone(name: &str) -> Option<std::process::Output> {
@@ -35,12 +21,6 @@ pub fn run_alone(name: &str) -> Option<std::process::Output> {
     let mut command = std::process::Command::new(std::env::current_exe().expect("a test has a path"));
     let command = command.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
     Some(command.output().expect("it starts"))
-}
-
-/// Skips a test loudly; under CI a skipped test is a failed one.
-pub fn skip(reason: &str) {
-    assert!(std::env::var_os("CI").is_none(), "may not be skipped under CI: {reason}");
-    eprintln!("SKIPPED: {reason}");
 }
 
 /// A source of two shards with the same hundred numbers in the same ten milliseconds; worker 1 reads its own a little later,
