@@ -72,6 +72,12 @@ impl Cores {
         Cores::available()?.take_first(count)
     }
 
+    /// Whatever they are, for tests of what cannot be used.
+    #[cfg(test)]
+    pub(crate) fn unchecked(ids: Vec<usize>) -> Cores {
+        Cores(ids)
+    }
+
     fn take_first(mut self, count: usize) -> Result<Cores, CoresError> {
         if count == 0 {
             return Err(CoresError::None);

@@ -39,6 +39,7 @@ pub(crate) enum Request {
     Shutdown,
 }
 
+#[derive(Clone)]
 pub(crate) struct WorkerHandle {
     pub(crate) commands: Sender<Command>,
     pub(crate) bell: Notifier,

@@ -20,7 +20,7 @@ use crate::memory::MemoryBudget;
 use crate::pipeline::{PipelineFn, RunCounters};
 use crate::placement::Cores;
 use crate::signal::signal;
-use crate::worker::driver::{JobId, WorkerSettings, run_worker};
+use crate::worker::driver::{Command, JobId, WorkerSettings, run_worker};
 use driver::{ControlSettings, Request, WorkerHandle, run_control};
 
 /// Requests that may wait for control, commands that may wait for a worker, events that may wait for control. A worker
@@ -140,15 +140,24 @@ impl Node {
     ///
     /// Errors: what this host does not allow, in a sentence with the remedy.
     pub fn start(settings: NodeSettings) -> Result<Node, JobError> {
+        let mut started = Started::default();
+        let node = Node::start_all(settings, &mut started);
+        if node.is_err() {
+            started.end();
+        }
+        node
+    }
+
+    fn start_all(settings: NodeSettings, started: &mut Started) -> Result<Node, JobError> {
         let memory = MemoryBudget::of(settings.memory_bytes);
         let (events, events_in) = mailbox(MAILBOX_BOUND);
         let (requests, requests_in) = mailbox(MAILBOX_BOUND);
-        let (mut handles, mut workers) = (Vec::new(), Vec::new());
+        let mut handles = Vec::new();
         let worker_count = settings.cores.count();
         for (worker, core) in settings.cores.ids().iter().copied().enumerate() {
             let (commands, commands_in) = mailbox(MAILBOX_BOUND);
             let (bell, listener) = signal();
-            handles.push(WorkerHandle { commands, bell: bell.clone() });
+            let handle = WorkerHandle { commands, bell: bell.clone() };
             let (memory, events) = (memory.clone(), events.clone());
             let name = format!("worker-{worker}");
             let make = move || {
@@ -162,12 +171,15 @@ impl Node {
                     events,
                 })
             };
-            workers.push(facade::start_executor(ExecutorSettings { name, core: Some(core) }, make)?);
+            let executor = facade::start_executor(ExecutorSettings { name, core: Some(core) }, make)?;
+            started.0.push((handle.clone(), executor));
+            handles.push(handle);
         }
         drop(events);
         let control = ControlSettings { workers: handles, events: events_in, requests: requests_in };
         let executor = ExecutorSettings { name: "control".to_owned(), core: None };
         let control = facade::start_executor(executor, move || run_control(control))?;
+        let workers = started.0.drain(..).map(|(_, executor)| executor).collect();
         Ok(Node { requests, control: Some(control), workers, cores: settings.cores, memory })
     }
 
@@ -214,6 +226,26 @@ impl Node {
     }
 }
 
+/// Workers that run while the rest of their node is being started.
+#[derive(Default)]
+struct Started(Vec<(WorkerHandle, ExecutorHandle)>);
+
+impl Started {
+    /// Ends them, for there will be no node: they would hold their cores for ever.
+    fn end(self) {
+        for (worker, _) in &self.0 {
+            // It has room: nobody has sent it anything yet.
+            let _ = worker.commands.try_send(Command::Shutdown);
+            worker.bell.notify();
+        }
+        for (_, executor) in self.0 {
+            if let Err(panic) = executor.join() {
+                tracing::error!("{panic}; this is a bug in Weir, please report it");
+            }
+        }
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         self.end();
@@ -250,5 +282,29 @@ impl JobHandle {
         let slot = self.ending.report.lock().expect("nobody panics while holding a report");
         let slot = self.ending.ended.wait_timeout_while(slot, patience, |report| report.is_none());
         slot.expect("nobody panics while holding a report").0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_that_cannot_start_leaves_no_worker_on_its_core() {
+        let allowed = Cores::available().expect("a test runs somewhere").ids()[0];
+        let settings = NodeSettings::on(Cores::unchecked(vec![allowed, 100_000]));
+        let error = Node::start(settings).err().expect("there is no such core");
+        assert_eq!(error.message, "core 100000 may not be used by this process");
+        let workers = || {
+            let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
+            let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+            names.filter(|name| name.starts_with("worker-")).count()
+        };
+        // The kernel lists a thread for a moment after it was joined.
+        let gone = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            workers() == 0
+        });
+        assert!(gone, "{} workers are left", workers());
     }
 }
