@@ -2,16 +2,18 @@
 //!
 //! The executor is glommio: one thread, one core, io_uring, no work stealing. Everything that would have to be
 //! written again for another one is here, in `placement` and in `io`. Its traps, met on our way, are guarded here:
-//! the first timer of a thread is some 15 ms late, so one is thrown away at start; a panic in its blocking pool leaves
+//! the first timer of a process is some 15 ms late, so one is thrown away at start; a panic in its blocking pool leaves
 //! the waiting task asleep for ever, so we have a pool of our own; it fails or panics when io_uring is barred or too
 //! little memory may be locked, so both are looked at first. Never poll thousands of timers in one task: it counts a
 //! task's wakers in 16 bits.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
@@ -23,6 +25,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use crate::signal::signal;
 
 mod blocking;
+mod detached;
 mod environment;
 
 pub use environment::EnvironmentError;
@@ -70,17 +73,20 @@ pub fn executor_id() -> usize {
 /// A spawned task. Dropping it cancels the task.
 #[must_use = "a task is cancelled when dropped; `detach` lets it run"]
 #[derive(Debug)]
-pub struct Task<T>(glommio::Task<T>);
+pub struct Task<T> {
+    task: glommio::Task<T>,
+    ended: Rc<Cell<bool>>,
+}
 
 impl<T: 'static> Task<T> {
-    /// Lets it run unheeded.
+    /// Lets it run unheeded, until its executor ends.
     pub fn detach(self) {
-        drop(self.0.detach());
+        detached::detach(self.task, self.ended);
     }
 
     /// Cancels it and waits until its future is dropped; its result if it had ended just before.
     pub async fn cancel(self) -> Option<T> {
-        self.0.cancel().await
+        self.task.cancel().await
     }
 }
 
@@ -88,14 +94,20 @@ impl<T> Future for Task<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        Pin::new(&mut self.0).poll(cx)
+        Pin::new(&mut self.task).poll(cx)
     }
 }
 
 /// Runs a future beside the caller on the same executor. A panic in it ends the executor, and so the process: see
 /// [`start_executor`].
 pub fn spawn<T: 'static>(f: impl Future<Output = T> + 'static) -> Task<T> {
-    Task(glommio::spawn_local(f))
+    let ended = Rc::new(Cell::new(false));
+    let end = detached::SetOnDrop(Rc::clone(&ended));
+    let task = glommio::spawn_local(async move {
+        let _end = end;
+        f.await
+    });
+    Task { task, ended }
 }
 
 /// Runs blocking work (a name look-up, a file) on a thread that is pinned nowhere. Its panic is the caller's.
@@ -178,7 +190,8 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Starts an executor on a thread of its own and returns when it runs: `make` is called there, its future run to
-/// the end.
+/// the end. Detached tasks that are left then are cancelled, and their sockets closed, before its thread ends.
+/// What stays open is one eventfd, which glommio closes for no executor: start few.
 ///
 /// A panic in any of its tasks stops the process with exit code 1, after saying why: what the executor held can no longer be
 /// trusted, and others may wait for it for ever. Only if somebody waits in [`ExecutorHandle::join`] already, they are told
@@ -205,9 +218,11 @@ where
                 // a guard inside of another task would never learn of it.
                 let _guard = guard;
                 executor.run(async move {
+                    detached::begin();
                     warm_timers().await;
                     let _ = started.send(Ok(()));
                     make().await;
+                    detached::end().await;
                 });
             }
             Err(error) => drop(started.send(Err(error))),
@@ -249,8 +264,11 @@ pub fn run_here<F: Future>(f: F) -> Result<F::Output, EnvironmentError> {
     let name = std::thread::current().name().unwrap_or("main").to_owned();
     let executor = make_executor(&ExecutorSettings { name, core: None })?;
     Ok(executor.run(async {
+        detached::begin();
         warm_timers().await;
-        f.await
+        let output = f.await;
+        detached::end().await;
+        output
     }))
 }
 
@@ -267,7 +285,7 @@ fn make_executor(settings: &ExecutorSettings) -> Result<LocalExecutor, Environme
     environment::quietly(make)?.map_err(|error| environment::explain(error, settings.core))
 }
 
-/// The first timer of a thread waits for the kernel's membarrier registration, 11 to 80 ms.
+/// The first timer of a process waits for the kernel's membarrier registration, 11 to 80 ms.
 async fn warm_timers() {
     sleep(Duration::from_millis(1)).await;
 }

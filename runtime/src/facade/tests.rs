@@ -171,3 +171,56 @@ fn small_limit_on_locked_memory_is_said_in_words() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the inner test did not run");
 }
+
+#[test]
+fn executor_that_ends_drops_what_its_detached_tasks_hold() {
+    let held = Rc::new(());
+    run_here(async {
+        // One sleeps, one waits for what never comes, one has ended, one leaves another behind when it is dropped.
+        struct Leaves(Rc<()>);
+        impl Drop for Leaves {
+            fn drop(&mut self) {
+                let held = Rc::clone(&self.0);
+                spawn(async move {
+                    sleep(Duration::from_secs(3_600)).await;
+                    drop(held);
+                })
+                .detach();
+            }
+        }
+        let (leaves, waits, sleeps, ended) =
+            (Leaves(Rc::clone(&held)), Rc::clone(&held), Rc::clone(&held), Rc::clone(&held));
+        spawn(async move {
+            std::future::pending::<()>().await;
+            drop(leaves);
+        })
+        .detach();
+        spawn(async move {
+            std::future::pending::<()>().await;
+            drop(waits);
+        })
+        .detach();
+        spawn(async move {
+            sleep(Duration::from_secs(3_600)).await;
+            drop(sleeps);
+        })
+        .detach();
+        spawn(async move { drop(ended) }).detach();
+        yield_now().await;
+        assert_eq!(Rc::strong_count(&held), 4);
+    })
+    .expect("an executor starts here");
+    assert_eq!(Rc::strong_count(&held), 1, "a task outlived its executor");
+}
+
+#[test]
+fn notes_of_detached_tasks_do_not_pile_up() {
+    run_here(async {
+        for _ in 0..100_000 {
+            spawn(async { yield_now().await }).detach();
+            yield_now().await;
+        }
+        assert!(detached::noted() <= 200, "{} notes", detached::noted());
+    })
+    .expect("an executor starts here");
+}
