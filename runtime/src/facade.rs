@@ -112,16 +112,20 @@ pub fn spawn<T: 'static>(f: impl Future<Output = T> + 'static) -> Task<T> {
 
 /// Runs blocking work (a name look-up, a file) on a thread that is pinned nowhere. Its panic is the caller's.
 ///
-/// Dropping the future does not stop work that has begun; its result is dropped.
-pub async fn spawn_blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+/// Dropping the future withdraws work that has not begun; it does not stop work that has, whose result is dropped.
+pub async fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(f: F) -> T {
     let (notifier, mut listener) = signal();
     let result = Arc::new(Mutex::new(None));
-    let slot = Arc::clone(&result);
+    let wanted = blocking::Wanted::new(f);
+    let (slot, work) = (Arc::clone(&result), wanted.share());
     blocking::run(Box::new(move || {
-        let done = catch_unwind(AssertUnwindSafe(f));
-        *slot.lock().expect("nothing panics under this lock") = Some(done);
-        notifier.notify();
-    }));
+        if let Some(f) = work.take() {
+            let done = catch_unwind(AssertUnwindSafe(f));
+            *slot.lock().expect("nothing panics under this lock") = Some(done);
+            notifier.notify();
+        }
+    }))
+    .await;
     listener.wait().await;
     match result.lock().expect("nothing panics under this lock").take() {
         Some(Ok(value)) => value,
@@ -205,7 +209,7 @@ where
     Fut: Future<Output = ()> + 'static,
 {
     // The pool's threads inherit the affinity of this thread, which must not be a pinned one's.
-    blocking::start();
+    let _ = blocking::start();
     let (started, outcome) = mpsc::sync_channel(1);
     let name = settings.name.clone();
     let joined = Arc::new(AtomicBool::new(false));
@@ -260,7 +264,7 @@ impl Drop for DieOnPanic {
 /// # Errors
 /// As `start_executor`. Panics when called on an executor.
 pub fn run_here<F: Future>(f: F) -> Result<F::Output, EnvironmentError> {
-    blocking::start();
+    let _ = blocking::start();
     let name = std::thread::current().name().unwrap_or("main").to_owned();
     let executor = make_executor(&ExecutorSettings { name, core: None })?;
     Ok(executor.run(async {

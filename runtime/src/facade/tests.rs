@@ -124,6 +124,40 @@ fn panic_in_blocking_work_reaches_the_caller_and_the_pool_lives_on() {
 }
 
 #[test]
+fn blocking_work_that_has_not_begun_is_withdrawn_with_its_future() {
+    run_here(async {
+        let (gate, ran) = (Arc::new(Mutex::new(())), Arc::new(AtomicBool::new(false)));
+        let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let closed = gate.lock().expect("nobody panics");
+        // All threads are busy.
+        let busy: Vec<_> = (0..3)
+            .map(|_| {
+                let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
+                spawn(spawn_blocking(move || {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    drop(gate.lock());
+                }))
+            })
+            .collect();
+        while begun.load(Ordering::SeqCst) < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let flag = Arc::clone(&ran);
+        let mut waiting = Box::pin(spawn_blocking(move || flag.store(true, Ordering::SeqCst)));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(waiting);
+        drop(closed);
+        for task in busy {
+            task.await;
+        }
+        // Behind it in the queue.
+        spawn_blocking(|| ()).await;
+        assert!(!ran.load(Ordering::SeqCst), "what nobody waits for was done");
+    })
+    .expect("an executor starts here");
+}
+
+#[test]
 fn dropped_task_is_cancelled_and_detached_one_runs_on() {
     run_here(async {
         let count = Rc::new(Cell::new(0));

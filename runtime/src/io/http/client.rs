@@ -4,10 +4,7 @@
 //! written is replaced in silence; after that, trying again is the caller's to decide. Dropping a call closes its
 //! connection.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,12 +19,10 @@ use hyper::client::conn::http1;
 
 use super::collect::{Cut, collect};
 use super::error::{HttpError, Waited};
+use super::names::Names;
 use super::pool::{Link, Pool};
 use crate::facade::spawn;
 use crate::io::tcp;
-
-/// Answers of names are believed that long; a failed connection forgets them at once.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
 
 /// How long a call waits for each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +90,7 @@ pub struct HttpClient(Rc<Inner>);
 struct Inner {
     settings: ClientSettings,
     pool: Pool,
-    resolved: RefCell<HashMap<String, (Instant, Vec<SocketAddr>)>>,
+    names: Names,
 }
 
 impl fmt::Debug for HttpClient {
@@ -118,7 +113,7 @@ impl HttpClient {
     /// A client without connections.
     #[must_use]
     pub fn new(settings: ClientSettings) -> Self {
-        HttpClient(Rc::new(Inner { settings, pool: Pool::default(), resolved: RefCell::default() }))
+        HttpClient(Rc::new(Inner { settings, pool: Pool::default(), names: Names::default() }))
     }
 
     /// Sends the request, whose address is absolute, and gives the whole answer, whatever its status.
@@ -174,35 +169,24 @@ impl HttpClient {
     }
 
     async fn dial(&self, target: &Target, limit: Duration) -> Result<Link, HttpError> {
+        let deadline = Instant::now() + limit;
         let connected = tcp::within(limit, async {
-            let addresses = self.resolve(target).await?;
-            tcp::connect(&addresses, limit).await.map_err(|error| {
-                self.0.resolved.borrow_mut().remove(&target.address);
-                match error.kind() {
-                    std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
-                    _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
-                }
+            let addresses = self.0.names.resolve(&target.host, target.port).await;
+            let addresses = addresses.map_err(|reason| HttpError::Dns { host: target.host.clone(), reason })?;
+            // What the name has left of the time; each address gets its share of that.
+            let left = deadline.saturating_duration_since(Instant::now());
+            tcp::connect(&addresses, left).await.map_err(|error| match error.kind() {
+                std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
+                _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
             })
         });
-        let connection = connected.await.unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)))?;
+        let connected = connected.await.unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)));
+        let connection = connected.inspect_err(|_| self.0.names.forget(&target.host, target.port))?;
         let glimpse = connection.glimpse();
         let (sender, connection) = http1::handshake(connection).await.map_err(|error| target.failure(&error))?;
         // Ends when either side closes; what it says then, the call has heard.
         spawn(async move { drop(connection.await) }).detach();
         Ok(Link { sender, glimpse, poison: None })
-    }
-
-    async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, HttpError> {
-        if let Some((at, addresses)) = self.0.resolved.borrow().get(&target.address)
-            && at.elapsed() < RESOLVED_FOR
-        {
-            return Ok(addresses.clone());
-        }
-        let addresses = tcp::resolve(&target.host, target.port)
-            .await
-            .map_err(|error| HttpError::Dns { host: target.host.clone(), reason: error.to_string() })?;
-        self.0.resolved.borrow_mut().insert(target.address.clone(), (Instant::now(), addresses.clone()));
-        Ok(addresses)
     }
 
     async fn exchange(

@@ -3,6 +3,7 @@
 pub mod client;
 mod collect;
 mod error;
+mod names;
 mod pool;
 pub mod server;
 
