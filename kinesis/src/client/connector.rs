@@ -91,7 +91,9 @@ async fn call(mut request: HttpRequest, patience: Patience) -> Result<HttpRespon
 fn classify(error: HttpError) -> ConnectorError {
     match &error {
         HttpError::Timeout { .. } => ConnectorError::timeout(error.into()),
-        HttpError::Dns { .. } | HttpError::Connect { .. } | HttpError::Reset { .. } => ConnectorError::io(error.into()),
+        HttpError::Dns { .. } | HttpError::Connect { .. } | HttpError::Unwritten { .. } | HttpError::Reset { .. } => {
+            ConnectorError::io(error.into())
+        }
         HttpError::Protocol { .. } => ConnectorError::other(error.into(), Some(ErrorKind::TransientError)),
         HttpError::TooLarge { .. } | HttpError::TlsUnsupported { .. } | HttpError::Address { .. } => {
             ConnectorError::user(error.into())
@@ -108,3 +110,6 @@ impl AsyncSleep for Timers {
         Sleep::new(SendWrapper::new(facade::sleep(duration)))
     }
 }
+
+#[cfg(test)]
+mod tests;

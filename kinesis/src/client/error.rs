@@ -6,7 +6,7 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use weir_runtime::io::http::HttpError;
+use weir_runtime::io::http::{HttpError, Waited};
 
 use super::connector::Address;
 pub use crate::protocol::ErrorKind;
@@ -87,13 +87,17 @@ impl ServiceError {
 
     fn from_http(operation: &'static str, error: &HttpError) -> Self {
         let (kind, code, remedy) = match error {
+            HttpError::Timeout { waited: Waited::Connect, .. } => {
+                (ErrorKind::Unreached, "Timeout", "check that the endpoint is up and its address is right")
+            }
             HttpError::Timeout { .. } => (ErrorKind::Timeout, "Timeout", "check that the endpoint is up"),
             HttpError::Dns { .. } => {
-                (ErrorKind::Connection, "Connection", "check the endpoint's host name and the network")
+                (ErrorKind::Unreached, "Connection", "check the endpoint's host name and the network")
             }
             HttpError::Connect { .. } => {
-                (ErrorKind::Connection, "Connection", "check that the endpoint is up and its address is right")
+                (ErrorKind::Unreached, "Connection", "check that the endpoint is up and its address is right")
             }
+            HttpError::Unwritten { .. } => (ErrorKind::Unreached, "Connection", "it is tried again"),
             HttpError::Reset { .. } => (ErrorKind::Connection, "Connection", "it is tried again"),
             HttpError::Protocol { .. } => {
                 (ErrorKind::Connection, "Connection", "check that the address is that of a Kinesis endpoint")
@@ -189,7 +193,11 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::Credentials => "check the access key, the secret key and this machine's clock",
         ErrorKind::Region => "check --region or AWS_REGION",
         ErrorKind::Kms => "check the stream's encryption key and its policy",
-        ErrorKind::Unavailable | ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other => "it is tried again",
+        ErrorKind::Unavailable
+        | ErrorKind::Unreached
+        | ErrorKind::Connection
+        | ErrorKind::Timeout
+        | ErrorKind::Other => "it is tried again",
     }
 }
 

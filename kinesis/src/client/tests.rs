@@ -230,7 +230,7 @@ fn refused_connection_is_said_quickly() {
         let start = Instant::now();
         let error = client.get_records("it".into(), 1).await.expect_err("nobody is there");
         assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
-        assert_eq!(error.kind, ErrorKind::Connection);
+        assert_eq!(error.kind, ErrorKind::Unreached);
         assert_eq!(
             error.to_string(),
             format!(
@@ -238,7 +238,7 @@ fn refused_connection_is_said_quickly() {
             )
         );
         let error = client.list_streams().await.expect_err("nobody is there");
-        assert_eq!(error.kind, ErrorKind::Connection);
+        assert_eq!(error.kind, ErrorKind::Unreached);
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
@@ -346,11 +346,14 @@ fn https_endpoint_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn dropped_call_does_not_disturb_the_next() {
-    let server = Scripted::start(|peer| {
+fn dropped_call_closes_its_connection_and_does_not_disturb_the_next() {
+    let (sender, closed) = std::sync::mpsc::channel();
+    let server = Scripted::start(move |peer| {
         if peer.index == 0 {
             drop(peer.request());
-            std::thread::sleep(Duration::from_secs(1));
+            // Ends only when the client closes.
+            sender.send(peer.request().is_none()).expect("the test waits");
+            return;
         }
         while peer.request().is_some() {
             respond(peer, 200, EMPTY_PAGE);
@@ -362,6 +365,22 @@ fn dropped_call_does_not_disturb_the_next() {
         facade::sleep(Duration::from_millis(50)).await;
         assert!(call.cancel().await.is_none());
         assert!(client.get_records("it".into(), 1).await.is_ok());
+        assert_eq!(server.connections(), 2);
+        let closed = facade::spawn_blocking(move || closed.recv_timeout(Duration::from_secs(2))).await;
+        assert_eq!(closed, Ok(true), "the connection was left open");
+    });
+}
+
+#[test]
+fn client_that_has_used_up_its_repetitions_takes_none_from_another() {
+    let answer = |_: usize, _: &str, _: &str| (503, String::new());
+    let ((ill, _), (other, requests)) = (service(answer), service(answer));
+    run(async {
+        let (ill, other) = (connect(&ill).await, connect(&other).await);
+        // A bucket has 500 tokens, a repetition costs 5 or more: fewer than 100 repetitions in all.
+        join_all((0..60).map(|_| ill.list_streams())).await;
+        other.list_streams().await.expect_err("it always fails");
+        assert_eq!(requests.load(Ordering::SeqCst), 3, "the other's first call was not repeated twice");
     });
 }
 

@@ -39,7 +39,9 @@ pub enum ErrorKind {
     Kms,
     /// `InternalFailure`, 5xx: the service's own trouble.
     Unavailable,
-    /// Refused, reset, unresolved: no answer came.
+    /// Nobody took the request: unresolved, refused, not connected in time, closed before it was written.
+    Unreached,
+    /// The connection was closed before the answer was here. A put may have landed.
     Connection,
     /// No answer in time. A put may have landed.
     Timeout,
@@ -103,7 +105,7 @@ impl ErrorKind {
             (E::AccessDenied | E::Credentials, _) if worked_before => Reaction::RetrySlowly,
             (E::AccessDenied | E::Credentials, _) => Reaction::Fail,
             (E::Kms, _) => Reaction::RetrySlowly,
-            (E::InUse | E::Unavailable | E::Connection | E::Timeout, _) => Reaction::BackOff,
+            (E::InUse | E::Unavailable | E::Unreached | E::Connection | E::Timeout, _) => Reaction::BackOff,
             (E::ExpiredIterator | E::ExpiredToken | E::Other, _) => Reaction::BackOff,
         }
     }
@@ -138,7 +140,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::KmsThrottled => "key service throttled",
             ErrorKind::Kms => "the stream's encryption key is unusable",
             ErrorKind::Unavailable => "service unavailable",
-            ErrorKind::Connection => "no connection",
+            ErrorKind::Unreached => "no connection",
+            ErrorKind::Connection => "connection lost",
             ErrorKind::Timeout => "no answer in time",
             ErrorKind::Other => "unexpected answer",
         })
@@ -181,9 +184,14 @@ mod tests {
     #[test]
     fn passing_errors_are_retried_whatever_the_call() {
         let calls = [Call::GetRecords, Call::GetShardIterator, Call::ListShards, Call::PutRecords];
-        for kind in
-            [ErrorKind::Unavailable, ErrorKind::Connection, ErrorKind::Timeout, ErrorKind::InUse, ErrorKind::Other]
-        {
+        for kind in [
+            ErrorKind::Unavailable,
+            ErrorKind::Unreached,
+            ErrorKind::Connection,
+            ErrorKind::Timeout,
+            ErrorKind::InUse,
+            ErrorKind::Other,
+        ] {
             for call in calls {
                 assert_eq!(kind.reaction(call, false), Reaction::BackOff, "{kind} of {call}");
             }
@@ -193,6 +201,7 @@ mod tests {
     #[test]
     fn a_throttled_put_has_not_landed_and_a_timed_out_one_may_have() {
         assert!(!ErrorKind::Throttled.may_have_landed());
+        assert!(!ErrorKind::Unreached.may_have_landed());
         assert!(ErrorKind::Timeout.may_have_landed());
     }
 }

@@ -33,7 +33,8 @@ impl Patience {
 
     /// How long to wait before `call`, which failed this way, is repeated; `None`: it will not mend.
     pub fn after(&mut self, call: Call, kind: ErrorKind) -> Option<Duration> {
-        self.unreached += u32::from(matches!(kind, ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Other));
+        use ErrorKind::{Connection, Other, Timeout, Unreached};
+        self.unreached += u32::from(matches!(kind, Unreached | Connection | Timeout | Other));
         if kind.reaction(call, false) == Reaction::Fail || self.unreached > self.unreached_max {
             return None;
         }
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn endpoint_that_is_not_reached_is_given_up_at_a_start_only() {
-        for kind in [ErrorKind::Connection, ErrorKind::Other] {
+        for kind in [ErrorKind::Unreached, ErrorKind::Connection, ErrorKind::Other] {
             let (mut start, mut ever) = (Patience::at_start(1), Patience::for_ever(1));
             for _ in 0..UNREACHED_MAX {
                 assert!(start.after(Call::ListShards, kind).is_some());

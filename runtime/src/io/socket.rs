@@ -19,7 +19,7 @@ pub(super) fn listener(listener: std::net::TcpListener) -> TcpListener {
 }
 
 /// Whether a connection on which nothing is expected is as we left it: the peer has neither closed it nor said anything.
-/// One system call. The executor itself learns of a close only at its next turn of the ring, too late for a core that was
+/// Two system calls. The executor itself learns of a close only at its next turn of the ring, too late for a core that was
 /// busy: the request would be written, and could not be repeated.
 pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     with_std(stream, |stream| {

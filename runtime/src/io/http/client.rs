@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::client::conn::http1;
 
@@ -24,12 +25,17 @@ use super::pool::{Link, Pool};
 use crate::facade::spawn;
 use crate::io::tcp;
 
+/// A slower way up is taken for a dead one: 1 Mbit/s. What the kernel takes at once is not on its way yet, so that nobody but
+/// the peer knows when a body has been sent; a call therefore waits as long as this pace needs, and the head's time.
+pub const UPLOAD_BYTES_PER_S_MIN: u64 = 125_000;
+
 /// How long a call waits for each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// For name and connection together.
     pub connect: Duration,
-    /// From the request's first byte to the answer's head.
+    /// From the request's last byte to the answer's head. A body that is sent has time of its own: see
+    /// [`UPLOAD_BYTES_PER_S_MIN`].
     pub head: Duration,
     /// While nothing more of a body comes; a slow one may take as long as it likes.
     pub stall: Duration,
@@ -144,21 +150,16 @@ impl HttpClient {
                     return Ok(response);
                 }
                 Err(Refused::Unwritten(unwritten)) if reused => request = *unwritten,
-                Err(Refused::Unwritten(_)) => {
-                    return Err(HttpError::Reset {
-                        address: target.address,
-                        reason: "before the request was written".into(),
-                    });
+                Err(Refused::Unwritten(_)) => return Err(HttpError::Unwritten { address: target.address }),
+                Err(Refused::Failed(error)) => {
+                    if reused && matches!(error, HttpError::Timeout { waited: Waited::Head, .. }) {
+                        // Perhaps the peer is gone without a word, as behind a NAT that forgot us. Then all connections of
+                        // its time are dead, and each would cost a call its whole time-out.
+                        self.0.pool.forget(&target.address);
+                    }
+                    return Err(error);
                 }
-                Err(Refused::Failed(error)) => return Err(error),
             }
-        }
-    }
-
-    /// Forgets idle connections to where `uri` points: the next call makes a new one.
-    pub fn forget_connections(&self, uri: &Uri) {
-        if let Ok(target) = Target::of(uri) {
-            self.0.pool.forget(&target.address);
         }
     }
 
@@ -197,7 +198,9 @@ impl HttpClient {
         patience: Patience,
         reused: bool,
     ) -> Result<Response<Bytes>, Refused> {
-        let answered = tcp::within(patience.head, async {
+        let body_bytes = request.body().size_hint().exact().unwrap_or(0);
+        let limit = patience.head + Duration::from_millis(body_bytes * 1_000 / UPLOAD_BYTES_PER_S_MIN);
+        let answered = tcp::within(limit, async {
             if link.sender.ready().await.is_err() {
                 return Err(Refused::Unwritten(Box::new(request)));
             }
@@ -211,7 +214,7 @@ impl HttpClient {
             }
         });
         let (sent_at, response) =
-            answered.await.unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, patience.head))))?;
+            answered.await.unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, limit))))?;
         let exchange = Exchange { sent_at, head_at: Instant::now(), reused };
         let (mut head, body) = response.into_parts();
         // The body has its own clock: a big one may take longer than a head may.
@@ -282,3 +285,5 @@ fn in_origin_form(request: Request<Bytes>, target: &Target) -> Request<Full<Byte
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;

@@ -60,6 +60,12 @@ pub enum HttpError {
         /// What was missing.
         reason: String,
     },
+    /// The connection was closed before anything of the request was written.
+    #[error("{address} closed the connection before the request was written")]
+    Unwritten {
+        /// Host and port.
+        address: String,
+    },
     /// What came is not HTTP.
     #[error("{address} does not speak HTTP/1.1: {reason}")]
     Protocol {
@@ -98,6 +104,7 @@ impl HttpError {
             self,
             HttpError::Dns { .. }
                 | HttpError::Connect { .. }
+                | HttpError::Unwritten { .. }
                 | HttpError::TlsUnsupported { .. }
                 | HttpError::Address { .. }
                 | HttpError::Timeout { waited: Waited::Connect, .. }
@@ -118,6 +125,7 @@ mod tests {
             HttpError::Connect { address: address(), reason: reason() },
             HttpError::Timeout { waited: Waited::Head, address: address(), limit_ms: 7 },
             HttpError::Reset { address: address(), reason: reason() },
+            HttpError::Unwritten { address: address() },
             HttpError::Protocol { address: address(), reason: reason() },
             HttpError::TooLarge { address: address(), limit_bytes: 9 },
             HttpError::TlsUnsupported { address: address() },
@@ -131,6 +139,7 @@ mod tests {
                 "host:1 cannot be reached: why",
                 "no answer from host:1 within 7 ms",
                 "host:1 closed the connection: why",
+                "host:1 closed the connection before the request was written",
                 "host:1 does not speak HTTP/1.1: why",
                 "the answer of host:1 is longer than 9 bytes",
                 "https is not supported by this build, so host:1 cannot be called; give an http:// endpoint",

@@ -17,7 +17,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(30);
 
 /// Addresses, or the system's words.
 type Answer = Result<Vec<SocketAddr>, String>;
-type LookUp = LocalBoxFuture<'static, Answer>;
+pub(super) type LookUp = LocalBoxFuture<'static, Answer>;
 
 /// What is known of names; one a client.
 pub(super) struct Names {
@@ -41,7 +41,7 @@ impl Default for Names {
 }
 
 impl Names {
-    fn asking(look_up: fn(String, u16) -> LookUp) -> Names {
+    pub(super) fn asking(look_up: fn(String, u16) -> LookUp) -> Names {
         Names { entries: Rc::default(), look_up }
     }
 

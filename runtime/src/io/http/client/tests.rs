@@ -4,24 +4,24 @@ use crate::io::http::scripted::Scripted;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 
-const MS: fn(u64) -> Duration = Duration::from_millis;
+pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
-fn quick() -> ClientSettings {
+pub(super) fn quick() -> ClientSettings {
     ClientSettings {
         patience: Patience { connect: MS(500), head: MS(300), stall: MS(300) },
         ..ClientSettings::default()
     }
 }
 
-fn post(url: &str, body: &'static str) -> Request<Bytes> {
+pub(super) fn post(url: &str, body: &'static str) -> Request<Bytes> {
     Request::post(url).body(Bytes::from_static(body.as_bytes())).expect("a good request")
 }
 
-fn run<F: Future>(f: F) -> F::Output {
+pub(super) fn run<F: Future>(f: F) -> F::Output {
     run_here(f).expect("an executor starts here")
 }
 
-async fn text(client: &HttpClient, url: &str) -> Result<String, HttpError> {
+pub(super) async fn text(client: &HttpClient, url: &str) -> Result<String, HttpError> {
     let body = client.call(post(url, "question")).await?.into_body();
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
@@ -348,18 +348,6 @@ fn idle_connections_are_bounded_in_number_and_age() {
         let before = server.connections();
         text(&client, &url).await.expect("it answers");
         assert_eq!(server.connections(), before + 1, "an old connection was used");
-    });
-}
-
-#[test]
-fn forgotten_connections_are_not_used_again() {
-    let server = Scripted::start(|peer| peer.answer_all("answer"));
-    run(async {
-        let client = HttpClient::new(quick());
-        text(&client, &server.url("/")).await.expect("it answers");
-        client.forget_connections(&server.url("/").parse().expect("a good address"));
-        text(&client, &server.url("/")).await.expect("it answers");
-        assert_eq!(server.connections(), 2);
     });
 }
 
