@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn panic_becomes_an_error_with_its_place_and_words() {
-        let error = guarded("on worker 3", || panic!("seven {}", 7)).map(|()| ()).expect_err("it panicked");
+        let error: JobError = guarded("on worker 3", || panic!("seven {}", 7)).expect_err("it panicked");
         assert_eq!((error.kind, error.to_string().as_str()), (Kind::Data, "panicked on worker 3: seven 7"));
         assert_eq!(guarded("", || 7), Ok(7));
     }

@@ -123,18 +123,26 @@ mod tests {
     use crate::sink::SinkCounters;
     use std::cell::RefCell;
     use std::io::{self, Write};
-    use std::sync::Mutex;
+    use std::sync::{Condvar, Mutex};
 
-    /// A target that takes nothing while the test holds the lock of `open`, and fails when it is told to.
+    /// A target that takes nothing until the test says whether it works or is gone.
     #[derive(Clone, Default)]
     struct Pipe {
-        open: Arc<Mutex<bool>>,
+        works: Arc<(Mutex<Option<bool>>, Condvar)>,
         taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Pipe {
+        fn say(&self, works: bool) {
+            *self.works.0.lock().expect("no panic") = Some(works);
+            self.works.1.notify_all();
+        }
     }
 
     impl Write for Pipe {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            if !*self.open.lock().expect("no panic") {
+            let said = self.works.1.wait_while(self.works.0.lock().expect("no panic"), |works| works.is_none());
+            if *said.expect("no panic") != Some(true) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
             self.taken.lock().expect("no panic").extend_from_slice(bytes);
@@ -166,10 +174,9 @@ mod tests {
 
     #[test]
     fn reader_that_does_not_read_makes_the_sink_refuse_and_stops_no_core() {
-        let pipe = Pipe { open: Arc::new(Mutex::new(true)), ..Pipe::default() };
+        let pipe = Pipe::default();
         facade::run_here(async {
             let (mut writer, cx, mut told, failures) = writer(&pipe);
-            let held = pipe.open.lock().expect("no panic");
             let mut next = 0;
             while writer.ready() {
                 assert!(next < 10_000, "it takes without end");
@@ -179,7 +186,7 @@ mod tests {
             assert_eq!(cx.counters.written.get(), 0, "nothing is out yet");
             let mut flushing = std::pin::pin!(writer.flush());
             assert!(futures_util::poll!(flushing.as_mut()).is_pending());
-            drop(held);
+            pipe.say(true);
             while !writer.ready() {
                 told.wait().await;
             }
@@ -196,13 +203,14 @@ mod tests {
     #[test]
     fn reader_that_is_gone_fails_the_job_once() {
         let pipe = Pipe::default();
+        pipe.say(false);
         facade::run_here(async {
             let (mut writer, _, mut told, failures) = writer(&pipe);
             writer.write(&mut vec![1, 2, 3]);
             told.wait().await;
             assert!(writer.ready() && writer.ready(), "a job that has failed is not held up as well");
             let error = writer.flush().await.expect_err("nothing can be written");
-            assert_eq!(*failures.borrow(), [error.clone()]);
+            assert_eq!(*failures.borrow(), std::slice::from_ref(&error));
             assert_eq!(error.kind, Kind::Environment);
             assert_eq!(error.message, "standard output cannot be written: broken pipe");
         })

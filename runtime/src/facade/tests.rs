@@ -126,16 +126,16 @@ fn panic_in_blocking_work_reaches_the_caller_and_the_pool_lives_on() {
 #[test]
 fn blocking_work_that_has_not_begun_is_withdrawn_with_its_future() {
     run_here(async {
-        let (gate, ran) = (Arc::new(Mutex::new(())), Arc::new(AtomicBool::new(false)));
+        let (open, gate) = mpsc::channel::<()>();
+        let (gate, ran) = (Arc::new(Mutex::new(gate)), Arc::new(AtomicBool::new(false)));
         let begun = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let closed = gate.lock().expect("nobody panics");
         // All threads are busy.
         let busy: Vec<_> = (0..3)
             .map(|_| {
                 let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
                 spawn(spawn_blocking(move || {
                     begun.fetch_add(1, Ordering::SeqCst);
-                    drop(gate.lock());
+                    let _ = gate.lock().expect("nobody panics").recv();
                 }))
             })
             .collect();
@@ -146,7 +146,7 @@ fn blocking_work_that_has_not_begun_is_withdrawn_with_its_future() {
         let mut waiting = Box::pin(spawn_blocking(move || flag.store(true, Ordering::SeqCst)));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(waiting);
-        drop(closed);
+        drop(open);
         for task in busy {
             task.await;
         }
