@@ -34,7 +34,7 @@ fn fifty_nodes_that_wrote_to_a_stream_leave_no_descriptor_open() {
                 .map(|item| (item.sequence.to_string(), "tweet"))
                 .write_to(sink);
         };
-        let job = node.submit(JobSettings { name: "publisher".into() }, Arc::new(pipeline)).expect("it starts");
+        let job = node.submit(JobSettings::named("publisher"), Arc::new(pipeline)).expect("it starts");
         let began = Instant::now();
         while endpoint.record_count("Tweets") == before {
             assert!(began.elapsed() < Duration::from_secs(10), "nothing is written");
