@@ -1,5 +1,7 @@
 //! Requests as clients send them, answers as they must read.
 
+mod cbor;
+
 use http::Request;
 use serde_json::{Value, json};
 
