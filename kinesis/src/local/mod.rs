@@ -12,6 +12,6 @@ pub mod front;
 pub mod model;
 mod server;
 
-pub use front::Front;
+pub use front::{Front, Keys};
 pub use model::{Model, ModelSettings};
 pub use server::{LocalEndpoint, LocalSettings, LocalThread, StartError};

@@ -10,7 +10,7 @@ use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSetti
 use weir_runtime::io::http::server::{self, BindError, Handler, Listener, ServerSettings};
 use weir_runtime::signal::{self, Notifier, signal};
 
-use super::front::Front;
+use super::front::{Front, Keys};
 use super::model::{CreateStreamRequest, Model, ModelError, ModelSettings};
 
 /// Room for 10 MiB of data in base64 and for what is too much of it, so that the service's own words refuse that.
@@ -21,6 +21,8 @@ const BODY_BYTES_MAX: u64 = 24 << 20;
 pub struct LocalSettings {
     /// The service's part.
     pub model: ModelSettings,
+    /// Whose signatures are taken. `None`: anybody's, and none is judged.
+    pub keys: Option<Keys>,
 }
 
 /// Why an endpoint did not start on a thread of its own.
@@ -40,7 +42,7 @@ struct Service(Arc<Mutex<(Model, Front)>>);
 
 impl Service {
     fn new(settings: LocalSettings) -> Service {
-        let front = Front::new(settings.model.seed);
+        let front = Front::new(settings.model.seed).with_keys(settings.keys);
         Service(Arc::new(Mutex::new((Model::new(settings.model), front))))
     }
 

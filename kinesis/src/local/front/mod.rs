@@ -1,8 +1,8 @@
 //! The model's HTTP face: a request in, an answer out, no I/O and no clock.
 //!
 //! `POST /` with `X-Amz-Target: Kinesis_20131202.<Operation>` and a body in JSON 1.1 or CBOR 1.1, as the service has it;
-//! the answer, refusals too, comes in the encoding of the request. A request must carry a signature, which is not
-//! judged. Every answer has a request id and a `Date` of whole seconds from the time passed in. When a required
+//! the answer, refusals too, comes in the encoding of the request. A request must carry a signature,
+//! which is judged if the front was given keys. Every answer has a request id and a `Date` of whole seconds from the time passed in. When a required
 //! parameter is absent, that alone is reported, not the other violations beside it.
 //!
 //! Not spoken: DryRun, cross-origin requests.
@@ -26,6 +26,7 @@ mod answer;
 mod codec;
 mod operations;
 mod request;
+mod signature;
 mod value;
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -37,12 +38,15 @@ use super::model::{Model, ModelError};
 use codec::{BadBody, Codec};
 use operations::Call;
 
+pub use signature::Keys;
+
 const SERVICE: &str = "Kinesis_20131202";
 
-/// Turns requests into answers. Holds only what request ids are drawn from.
+/// Turns requests into answers. Holds only what request ids are drawn from, and the keys that callers must have.
 #[derive(Debug)]
 pub struct Front {
     rng: fastrand::Rng,
+    keys: Option<Keys>,
 }
 
 /// A request that is refused.
@@ -69,13 +73,19 @@ impl From<BadBody> for Refusal {
 impl Front {
     /// A front whose request ids follow from the seed.
     pub fn new(seed: u64) -> Front {
-        Front { rng: fastrand::Rng::with_seed(seed) }
+        Front { rng: fastrand::Rng::with_seed(seed), keys: None }
+    }
+
+    /// With signatures judged by these keys. Without, a request must bear one, and that is all.
+    #[must_use]
+    pub fn with_keys(self, keys: Option<Keys>) -> Front {
+        Front { keys, ..self }
     }
 
     /// The service's answer at this time, ms since the epoch.
     pub fn answer(&mut self, model: &mut Model, now_ms: i64, request: Request<Bytes>) -> Response<Bytes> {
         let codec = Codec::of(content_type(&request));
-        let (status, spoken, body) = match respond(model, now_ms, codec, &request) {
+        let (status, spoken, body) = match self.respond(model, now_ms, codec, &request) {
             Ok(body) => (StatusCode::OK, codec, body),
             Err(Refusal::Said { exception, message }) => {
                 let body = codec.unwrap_or(Codec::Json).refusal(exception, message);
@@ -93,6 +103,37 @@ impl Front {
         headers.insert("x-amzn-requestid", self.request_id());
         headers.insert("x-amz-id-2", self.extended_id());
         response
+    }
+
+    fn respond(
+        &self,
+        model: &mut Model,
+        now_ms: i64,
+        codec: Option<Codec>,
+        request: &Request<Bytes>,
+    ) -> Result<Bytes, Refusal> {
+        const NOT_TOLD: &str = "Unable to determine service/operation name to be authorized";
+        let refuse = |status, exception, message| Err(Refusal::Xml { status, exception, message });
+        if request.method() != Method::POST {
+            return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD));
+        }
+        let target = header(request, "x-amz-target").split_once('.');
+        let Some(codec) = codec else {
+            return match target {
+                None => refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD)),
+                Some(_) => refuse(StatusCode::NOT_FOUND, "UnknownOperationException", None),
+            };
+        };
+        let operation = target.filter(|(service, _)| *service == SERVICE);
+        let Some(operation) = operation.and_then(|(_, operation)| operations::find(operation)) else {
+            return Err(Refusal::Said { exception: "UnknownOperationException", message: None });
+        };
+        signature::present(request)?;
+        if let Some(keys) = &self.keys {
+            signature::judge(keys, now_ms, request)?;
+        }
+        let call = Call { now_ms, codec, body: request.body() };
+        Ok(codec.write(operation(model, &call)?))
     }
 
     /// A UUID of version 4.
@@ -117,34 +158,6 @@ fn header<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
 /// Without its parameters.
 fn content_type(request: &Request<Bytes>) -> &str {
     header(request, "content-type").split(';').next().unwrap_or_default().trim()
-}
-
-fn respond(model: &mut Model, now_ms: i64, codec: Option<Codec>, request: &Request<Bytes>) -> Result<Bytes, Refusal> {
-    const NOT_TOLD: &str = "Unable to determine service/operation name to be authorized";
-    let refuse = |status, exception, message| Err(Refusal::Xml { status, exception, message });
-    if request.method() != Method::POST {
-        return refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD));
-    }
-    let target = header(request, "x-amz-target").split_once('.');
-    let Some(codec) = codec else {
-        return match target {
-            None => refuse(StatusCode::FORBIDDEN, "AccessDeniedException", Some(NOT_TOLD)),
-            Some(_) => refuse(StatusCode::NOT_FOUND, "UnknownOperationException", None),
-        };
-    };
-    let operation = target.filter(|(service, _)| *service == SERVICE);
-    let Some(operation) = operation.and_then(|(_, operation)| operations::find(operation)) else {
-        return Err(Refusal::Said { exception: "UnknownOperationException", message: None });
-    };
-    let by_query = request.uri().query().is_some_and(|query| query.contains("X-Amz-Algorithm="));
-    if header(request, "authorization").is_empty() && !by_query {
-        return Err(Refusal::Said {
-            exception: "MissingAuthenticationTokenException",
-            message: Some("Missing Authentication Token".to_owned()),
-        });
-    }
-    let call = Call { now_ms, codec, body: request.body() };
-    Ok(codec.write(operation(model, &call)?))
 }
 
 fn xml(exception: &str, message: Option<&str>) -> Bytes {
