@@ -21,6 +21,7 @@ use http_body_util::BodyExt;
 use send_wrapper::SendWrapper;
 use weir_runtime::facade;
 use weir_runtime::io::http::{ClientSettings, HttpClient, HttpError, Patience, Poison};
+use weir_runtime::io::tls::Trust;
 
 /// Nothing more of a body for that long, and the call is given up.
 const STALL: Duration = Duration::from_secs(10);
@@ -34,8 +35,15 @@ fn pool() -> HttpClient {
     let executor = facade::executor_id();
     POOL.with_borrow_mut(|pool| match pool {
         Some((owner, client)) if *owner == executor => client.clone(),
-        _ => pool.insert((executor, HttpClient::new(ClientSettings::default()))).1.clone(),
+        _ => pool.insert((executor, HttpClient::new(client_settings()))).1.clone(),
     })
+}
+
+/// `AWS_CA_BUNDLE` stands in place of the system's authorities, as the AWS command line has it; empty is unset.
+fn client_settings() -> ClientSettings {
+    let bundle = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let trust = bundle.map_or(Trust::System, |path| Trust::File(path.into()));
+    ClientSettings { trust, ..ClientSettings::default() }
 }
 
 /// What the SDK is given as its HTTP client. Stateless.
@@ -95,7 +103,7 @@ fn classify(error: HttpError) -> ConnectorError {
             ConnectorError::io(error.into())
         }
         HttpError::Protocol { .. } => ConnectorError::other(error.into(), Some(ErrorKind::TransientError)),
-        HttpError::TooLarge { .. } | HttpError::TlsUnsupported { .. } | HttpError::Address { .. } => {
+        HttpError::TooLarge { .. } | HttpError::Tls { .. } | HttpError::Trust(_) | HttpError::Address { .. } => {
             ConnectorError::user(error.into())
         }
     }

@@ -7,6 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use weir_runtime::io::http::{HttpError, Waited};
+use weir_runtime::io::tls::{TlsProblem, TrustError};
 
 use super::connector::Address;
 pub use crate::protocol::ErrorKind;
@@ -102,9 +103,11 @@ impl ServiceError {
             HttpError::Protocol { .. } => {
                 (ErrorKind::Connection, "Connection", "check that the address is that of a Kinesis endpoint")
             }
-            HttpError::TlsUnsupported { .. } => {
-                (ErrorKind::Region, "TlsUnsupported", "set --endpoint-url or AWS_ENDPOINT_URL to it")
+            HttpError::Tls { problem, .. } => (ErrorKind::Tls, "Tls", tls_remedy(problem)),
+            HttpError::Trust(TrustError::NoRoots { .. }) => {
+                (ErrorKind::Tls, "NoRoots", "install its ca-certificates package, or set AWS_CA_BUNDLE to a PEM file")
             }
+            HttpError::Trust(_) => (ErrorKind::Tls, "CaBundle", "correct AWS_CA_BUNDLE, or unset it"),
             HttpError::Address { .. } => {
                 (ErrorKind::Region, "BadEndpoint", "correct --endpoint-url or AWS_ENDPOINT_URL")
             }
@@ -192,12 +195,26 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::AccessDenied => "allow this action to the credentials in use",
         ErrorKind::Credentials => "check the access key, the secret key and this machine's clock",
         ErrorKind::Region => "check --region or AWS_REGION",
+        ErrorKind::Tls => "check the endpoint's certificate",
         ErrorKind::Kms => "check the stream's encryption key and its policy",
         ErrorKind::Unavailable
         | ErrorKind::Unreached
         | ErrorKind::Connection
         | ErrorKind::Timeout
         | ErrorKind::Other => "it is tried again",
+    }
+}
+
+fn tls_remedy(problem: &TlsProblem) -> &'static str {
+    match problem {
+        TlsProblem::UnknownIssuer { .. } => "set AWS_CA_BUNDLE to a PEM file with the authority that signed it",
+        TlsProblem::Expired { .. } | TlsProblem::NotYetValid { .. } => {
+            "check this machine's clock, or have the certificate renewed"
+        }
+        TlsProblem::WrongName { .. } => "call the endpoint by a name of its certificate",
+        TlsProblem::NotTls => "give an http:// endpoint if it speaks plain HTTP, or correct its port",
+        TlsProblem::Refused(_) => "check that the endpoint takes TLS 1.2 or 1.3 and HTTP/1.1",
+        TlsProblem::Other(_) => "check the endpoint's certificate",
     }
 }
 

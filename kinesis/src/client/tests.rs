@@ -333,19 +333,6 @@ fn address_that_cannot_be_called_ends_a_start_at_once_wherever_it_was_said() {
 }
 
 #[test]
-fn https_endpoint_is_refused_with_the_remedy() {
-    run(async {
-        let base = ServiceSettings {
-            endpoint_url: Some("https://127.0.0.1:1".into()),
-            ..settings(&Scripted::start(drop_peer))
-        };
-        let client = Client::connect(&base).await.expect("keys and region are set");
-        let error = client.get_records("it".into(), 1).await.expect_err("no TLS");
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Region, "TlsUnsupported"));
-    });
-}
-
-#[test]
 fn dropped_call_closes_its_connection_and_does_not_disturb_the_next() {
     let (sender, closed) = std::sync::mpsc::channel();
     let server = Scripted::start(move |peer| {

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Credentials,
     /// No region is set, or the endpoint is not a Kinesis endpoint of it.
     Region,
+    /// The endpoint's certificate is not trusted, or the authorities to judge it by cannot be had.
+    Tls,
     /// `KMSThrottlingException`: the key service asks for patience.
     KmsThrottled,
     /// `KMSDisabled`, `KMSInvalidState`, `KMSAccessDenied`, `KMSNotFound`, `KMSOptInRequired`: the stream's key is unusable.
@@ -101,7 +103,7 @@ impl ErrorKind {
             (E::InvalidArgument, Call::GetShardIterator) => Reaction::FromOldest,
             (E::InvalidArgument, Call::PutRecords | Call::ListShards) => Reaction::Fail,
             (E::NotFound, Call::GetRecords | Call::GetShardIterator) => Reaction::AskListing,
-            (E::NotFound | E::Region, _) => Reaction::Fail,
+            (E::NotFound | E::Region | E::Tls, _) => Reaction::Fail,
             (E::AccessDenied | E::Credentials, _) if worked_before => Reaction::RetrySlowly,
             (E::AccessDenied | E::Credentials, _) => Reaction::Fail,
             (E::Kms, _) => Reaction::RetrySlowly,
@@ -114,6 +116,7 @@ impl ErrorKind {
     pub fn who_acts(self) -> Kind {
         match self {
             ErrorKind::Region | ErrorKind::InvalidArgument => Kind::Settings,
+            ErrorKind::Tls => Kind::Environment,
             _ => Kind::Service,
         }
     }
@@ -137,6 +140,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::AccessDenied => "access denied",
             ErrorKind::Credentials => "no usable credentials",
             ErrorKind::Region => "no usable region",
+            ErrorKind::Tls => "no trusted connection",
             ErrorKind::KmsThrottled => "key service throttled",
             ErrorKind::Kms => "the stream's encryption key is unusable",
             ErrorKind::Unavailable => "service unavailable",
@@ -179,6 +183,14 @@ mod tests {
             assert_eq!(kind.reaction(Call::GetRecords, false), Reaction::Fail, "{kind}");
             assert_eq!(kind.reaction(Call::GetRecords, true), Reaction::RetrySlowly, "{kind}");
         }
+    }
+
+    #[test]
+    fn untrusted_endpoint_fails_whenever_it_is_met_and_is_the_hosts_affair() {
+        for worked_before in [false, true] {
+            assert_eq!(ErrorKind::Tls.reaction(Call::GetRecords, worked_before), Reaction::Fail);
+        }
+        assert_eq!(ErrorKind::Tls.who_acts(), Kind::Environment);
     }
 
     #[test]

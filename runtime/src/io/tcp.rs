@@ -1,4 +1,4 @@
-//! A glommio stream as hyper wants it, dialling, and name look-up off the core.
+//! Sockets that can be looked at from outside, dialling, and name look-up off the core.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -6,30 +6,20 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::GlommioError;
 use glommio::net::TcpStream;
-use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::socket;
 use crate::facade::spawn_blocking;
 
-/// One read's bytes, at most.
-const READ_BYTES_MAX: usize = 64 << 10;
+/// A connected socket.
+pub(super) struct Socket(Rc<RefCell<TcpStream>>);
 
-thread_local! {
-    /// Bytes on their way from the socket to hyper's buffer, which is not initialised and so cannot be read into in safe
-    /// code without zeroing all of it each time. The copy is of what has come, out of a warm cache.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into_boxed_slice());
-}
-
-/// A connection, for hyper.
-pub(super) struct Connection(Rc<RefCell<TcpStream>>);
-
-/// A look at a connection that hyper has.
+/// A look at a socket that somebody else has.
 pub(super) struct Glimpse(Weak<RefCell<TcpStream>>);
 
 impl Glimpse {
@@ -39,11 +29,11 @@ impl Glimpse {
     }
 }
 
-impl Connection {
+impl Socket {
     /// Takes over a stream; small writes leave at once.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true).map_err(into_io)?;
-        Ok(Connection(Rc::new(RefCell::new(stream))))
+        Ok(Socket(Rc::new(RefCell::new(stream))))
     }
 
     pub(super) fn glimpse(&self) -> Glimpse {
@@ -51,18 +41,13 @@ impl Connection {
     }
 }
 
-impl Read for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let room = cursor.remaining().min(READ_BYTES_MAX);
-            let read = ready!(Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, &mut scratch[..room]))?;
-            cursor.put_slice(&scratch[..read]);
-            Poll::Ready(Ok(()))
-        })
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, bytes)
     }
 }
 
-impl Write for Connection {
+impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
     }
@@ -71,7 +56,7 @@ impl Write for Connection {
         Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_close(cx)
     }
 }
@@ -99,15 +84,15 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 
 /// Connects to the first address that answers. Each gets its share of the time that is left, so that one that
 /// swallows packets does not use it up.
-pub(super) async fn connect(addresses: &[SocketAddr], patience: Duration) -> io::Result<Connection> {
+pub(super) async fn connect(addresses: &[SocketAddr], patience: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + patience;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
     for (i, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let others = u32::try_from(addresses.len() - i).unwrap_or(u32::MAX);
         let share = (left / others).max(Duration::from_millis(1));
-        match TcpStream::connect_timeout(address, share).await.map_err(into_io).and_then(Connection::new) {
-            Ok(connection) => return Ok(connection),
+        match TcpStream::connect_timeout(address, share).await.map_err(into_io).and_then(Socket::new) {
+            Ok(socket) => return Ok(socket),
             Err(error) => failure = error,
         }
     }

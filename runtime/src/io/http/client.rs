@@ -11,19 +11,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_lite::io::{AsyncRead, AsyncWrite};
 use http::header::{HOST, HeaderValue};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body::Body as _;
 use http_body_util::Full;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 
 use super::collect::{Cut, collect};
 use super::error::{HttpError, Waited};
 use super::names::Names;
 use super::pool::{Link, Pool};
 use crate::facade::spawn;
-use crate::io::tcp;
+use crate::io::for_hyper::ForHyper;
+use crate::io::tcp::{self, Socket};
+use crate::io::tls::{self, HandshakeError, Trust};
 
 /// A slower way up is taken for a dead one: 1 Mbit/s. What the kernel takes at once is not on its way yet, so that nobody but
 /// the peer knows when a body has been sent; a call therefore waits as long as this pace needs, and the head's time.
@@ -32,7 +35,7 @@ pub const UPLOAD_BYTES_PER_S_MIN: u64 = 125_000;
 /// How long a call waits for each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For name and connection together.
+    /// For name, connection and TLS handshake together.
     pub connect: Duration,
     /// From the request's last byte to the answer's head. A body that is sent has time of its own: see
     /// [`UPLOAD_BYTES_PER_S_MIN`].
@@ -42,7 +45,7 @@ pub struct Patience {
 }
 
 /// How a client behaves; the same for all hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSettings {
     /// Time-outs, unless a call brings its own.
     pub patience: Patience,
@@ -52,14 +55,22 @@ pub struct ClientSettings {
     pub idle_age_max: Duration,
     /// Longest body taken.
     pub body_bytes_max: u64,
+    /// Who may vouch for servers called by `https`.
+    pub trust: Trust,
 }
 
 impl Default for ClientSettings {
-    /// Connect 3 s, head 10 s, stall 10 s, 32 idle for at most 20 s, bodies up to 64 MiB.
+    /// Connect 3 s, head 10 s, stall 10 s, 32 idle for at most 20 s, bodies up to 64 MiB, the system's authorities.
     fn default() -> Self {
         let patience =
             Patience { connect: Duration::from_secs(3), head: Duration::from_secs(10), stall: Duration::from_secs(10) };
-        ClientSettings { patience, idle_max: 32, idle_age_max: Duration::from_secs(20), body_bytes_max: 64 << 20 }
+        ClientSettings {
+            patience,
+            idle_max: 32,
+            idle_age_max: Duration::from_secs(20),
+            body_bytes_max: 64 << 20,
+            trust: Trust::System,
+        }
     }
 }
 
@@ -107,8 +118,11 @@ impl fmt::Debug for HttpClient {
 
 /// Where a request goes.
 struct Target {
-    /// Host and port, the pool's key and people's name for it.
+    /// Scheme, host and port: the pool's key.
+    origin: String,
+    /// Host and port: people's name for it.
     address: String,
+    tls: bool,
     host: String,
     port: u16,
     /// As it must be sent: without the scheme's own port, since signatures cover it.
@@ -139,14 +153,14 @@ impl HttpClient {
         let poison = request.extensions().get::<Poison>().cloned();
         let mut request = in_origin_form(request, &target);
         loop {
-            let (mut link, reused) = match self.0.pool.take(&target.address, self.0.settings.idle_age_max) {
+            let (mut link, reused) = match self.0.pool.take(&target.origin, self.0.settings.idle_age_max) {
                 Some(kept) => (kept, true),
                 None => (self.dial(&target, patience.connect).await?, false),
             };
             match self.exchange(&mut link, request, &target, patience, reused).await {
                 Ok(response) => {
                     link.poison = poison;
-                    self.0.pool.put(&target.address, link, self.0.settings.idle_max);
+                    self.0.pool.put(&target.origin, link, self.0.settings.idle_max);
                     return Ok(response);
                 }
                 Err(Refused::Unwritten(unwritten)) if reused => request = *unwritten,
@@ -155,7 +169,7 @@ impl HttpClient {
                     if reused && matches!(error, HttpError::Timeout { waited: Waited::Head, .. }) {
                         // Perhaps the peer is gone without a word, as behind a NAT that forgot us. Then all connections of
                         // its time are dead, and each would cost a call its whole time-out.
-                        self.0.pool.forget(&target.address);
+                        self.0.pool.forget(&target.origin);
                     }
                     return Err(error);
                 }
@@ -172,22 +186,29 @@ impl HttpClient {
     async fn dial(&self, target: &Target, limit: Duration) -> Result<Link, HttpError> {
         let deadline = Instant::now() + limit;
         let connected = tcp::within(limit, async {
-            let addresses = self.0.names.resolve(&target.host, target.port).await;
-            let addresses = addresses.map_err(|reason| HttpError::Dns { host: target.host.clone(), reason })?;
-            // What the name has left of the time; each address gets its share of that.
-            let left = deadline.saturating_duration_since(Instant::now());
-            tcp::connect(&addresses, left).await.map_err(|error| match error.kind() {
-                std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
-                _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
-            })
+            let socket = self.connect(target, deadline).await?;
+            let glimpse = socket.glimpse();
+            let sender = if target.tls {
+                let stream = tls::connect(socket, &target.host, &self.0.settings.trust).await;
+                shake_hands(stream.map_err(|error| target.refusal(error))?, target).await?
+            } else {
+                shake_hands(socket, target).await?
+            };
+            Ok(Link { sender, glimpse, poison: None })
         });
         let connected = connected.await.unwrap_or_else(|| Err(target.timeout(Waited::Connect, limit)));
-        let connection = connected.inspect_err(|_| self.0.names.forget(&target.host, target.port))?;
-        let glimpse = connection.glimpse();
-        let (sender, connection) = http1::handshake(connection).await.map_err(|error| target.failure(&error))?;
-        // Ends when either side closes; what it says then, the call has heard.
-        spawn(async move { drop(connection.await) }).detach();
-        Ok(Link { sender, glimpse, poison: None })
+        connected.inspect_err(|_| self.0.names.forget(&target.host, target.port))
+    }
+
+    async fn connect(&self, target: &Target, deadline: Instant) -> Result<Socket, HttpError> {
+        let addresses = self.0.names.resolve(&target.host, target.port).await;
+        let addresses = addresses.map_err(|reason| HttpError::Dns { host: target.host.clone(), reason })?;
+        // What the name has left of the time; each address gets its share of that.
+        let left = deadline.saturating_duration_since(Instant::now());
+        tcp::connect(&addresses, left).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, left),
+            _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
+        })
     }
 
     async fn exchange(
@@ -231,6 +252,17 @@ impl HttpClient {
     }
 }
 
+/// Gives a connection to hyper; its task runs beside us.
+async fn shake_hands<S>(stream: S, target: &Target) -> Result<SendRequest<Full<Bytes>>, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (sender, connection) = http1::handshake(ForHyper(stream)).await.map_err(|error| target.failure(&error))?;
+    // Ends when either side closes; what it says then, the call has heard.
+    spawn(async move { drop(connection.await) }).detach();
+    Ok(sender)
+}
+
 /// Why an exchange gave no answer.
 enum Refused {
     /// The connection was closed before anything was written; here is the request.
@@ -249,18 +281,27 @@ impl Target {
         let default_port = if tls { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default_port);
         let address = format!("{host}:{port}");
-        if tls {
-            return Err(HttpError::TlsUnsupported { address });
-        }
         let host_header = if port == default_port { host } else { &address };
         let host_header = HeaderValue::from_str(host_header).map_err(|_| unusable())?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Target { address, host, port, host_header })
+        let origin = format!("{}://{address}", if tls { "https" } else { "http" });
+        Ok(Target { origin, address, tls, host, port, host_header })
     }
 
     fn timeout(&self, waited: Waited, limit: Duration) -> HttpError {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         HttpError::Timeout { waited, address: self.address.clone(), limit_ms }
+    }
+
+    fn refusal(&self, error: HandshakeError) -> HttpError {
+        let address = self.address.clone();
+        match error {
+            HandshakeError::Refused(problem) => HttpError::Tls { address, problem },
+            HandshakeError::Trust(error) => HttpError::Trust(error),
+            HandshakeError::Broken(error) => {
+                HttpError::Reset { address, reason: format!("during the TLS handshake: {error}") }
+            }
+        }
     }
 
     fn failure(&self, error: &hyper::Error) -> HttpError {
@@ -285,5 +326,7 @@ fn in_origin_form(request: Request<Bytes>, target: &Target) -> Request<Full<Byte
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 #[cfg(test)]
 mod trouble_tests;

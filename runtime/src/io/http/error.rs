@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::io::tls::{TlsProblem, TrustError};
+
 /// Which of the time-outs it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
@@ -23,7 +25,7 @@ impl fmt::Display for Waited {
     }
 }
 
-/// Why there is no answer. All but `TlsUnsupported`, `Address` and `TooLarge` may pass by themselves.
+/// Why there is no answer. All but `Tls`, `Trust`, `Address` and `TooLarge` may pass by themselves.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The host's name does not resolve.
@@ -82,14 +84,19 @@ pub enum HttpError {
         /// What we take.
         limit_bytes: u64,
     },
-    /// An https address; see the message for what to do.
-    #[error("https is not supported by this build, so {address} cannot be called; give an http:// endpoint")]
-    TlsUnsupported {
+    /// TLS failed, and would again; the request was not sent.
+    #[error("TLS with {address} failed: {problem}")]
+    Tls {
         /// Host and port.
         address: String,
+        /// What is wrong.
+        problem: TlsProblem,
     },
+    /// There is nobody to believe in TLS; the request was not sent.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Not an address that can be called.
-    #[error("`{address}` is not an http address; write http://HOST:PORT")]
+    #[error("`{address}` is not an http address; write http://HOST:PORT or https://HOST")]
     Address {
         /// As given.
         address: String,
@@ -105,7 +112,8 @@ impl HttpError {
             HttpError::Dns { .. }
                 | HttpError::Connect { .. }
                 | HttpError::Unwritten { .. }
-                | HttpError::TlsUnsupported { .. }
+                | HttpError::Tls { .. }
+                | HttpError::Trust(_)
                 | HttpError::Address { .. }
                 | HttpError::Timeout { waited: Waited::Connect, .. }
         )
@@ -128,7 +136,8 @@ mod tests {
             HttpError::Unwritten { address: address() },
             HttpError::Protocol { address: address(), reason: reason() },
             HttpError::TooLarge { address: address(), limit_bytes: 9 },
-            HttpError::TlsUnsupported { address: address() },
+            HttpError::Tls { address: address(), problem: TlsProblem::NotTls },
+            HttpError::Trust(TrustError::NoRoots { reason: reason() }),
             HttpError::Address { address: "x".into() },
         ]
         .map(|error| error.to_string());
@@ -142,8 +151,9 @@ mod tests {
                 "host:1 closed the connection before the request was written",
                 "host:1 does not speak HTTP/1.1: why",
                 "the answer of host:1 is longer than 9 bytes",
-                "https is not supported by this build, so host:1 cannot be called; give an http:// endpoint",
-                "`x` is not an http address; write http://HOST:PORT",
+                "TLS with host:1 failed: it does not speak TLS",
+                "this system has no certificate authorities (why)",
+                "`x` is not an http address; write http://HOST:PORT or https://HOST",
             ]
         );
     }

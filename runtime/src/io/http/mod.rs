@@ -1,4 +1,4 @@
-//! HTTP/1.1 over plain TCP: a client with a pool for each executor, and a small server.
+//! HTTP over TCP and TLS: a client of HTTP/1.1 with a pool for each executor, and a small server of HTTP/1.1 and HTTP/2.
 
 pub mod client;
 mod collect;

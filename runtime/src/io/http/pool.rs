@@ -31,35 +31,35 @@ struct Idle {
     since: Instant,
 }
 
-/// Idle connections by host and port, the last used on top.
+/// Idle connections by scheme, host and port, the last used on top.
 #[derive(Clone, Default)]
 pub(super) struct Pool(Rc<RefCell<HashMap<String, Vec<Idle>>>>);
 
 impl Pool {
     /// The most recently used connection that may still be open.
-    pub(super) fn take(&self, address: &str, age_max: Duration) -> Option<Link> {
+    pub(super) fn take(&self, origin: &str, age_max: Duration) -> Option<Link> {
         let mut pool = self.0.borrow_mut();
-        let idle = pool.get_mut(address)?;
+        let idle = pool.get_mut(origin)?;
         idle.retain(|idle| !idle.link.sender.is_closed() && idle.since.elapsed() < age_max);
         std::iter::from_fn(|| idle.pop()).map(|idle| idle.link).find(Link::is_open)
     }
 
     /// Keeps a connection whose last answer was read to its end.
-    pub(super) fn put(&self, address: &str, link: Link, idle_max: usize) {
+    pub(super) fn put(&self, origin: &str, link: Link, idle_max: usize) {
         if link.sender.is_closed() {
             return;
         }
         let mut pool = self.0.borrow_mut();
-        let idle = pool.entry(address.to_owned()).or_default();
+        let idle = pool.entry(origin.to_owned()).or_default();
         idle.retain(|idle| !idle.link.sender.is_closed());
         if idle.len() < idle_max {
             idle.push(Idle { link, since: Instant::now() });
         }
     }
 
-    /// Forgets all connections to an address: one of them proved bad, and they go the same way.
-    pub(super) fn forget(&self, address: &str) {
-        self.0.borrow_mut().remove(address);
+    /// Forgets all connections to an origin: one of them proved bad, and they go the same way.
+    pub(super) fn forget(&self, origin: &str) {
+        self.0.borrow_mut().remove(origin);
     }
 
     /// How many wait.

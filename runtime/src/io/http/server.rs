@@ -1,7 +1,13 @@
 //! A small HTTP server: one task a connection, keep-alive, whole bodies in and out.
+//!
+//! On one port it speaks HTTP/1.1 and HTTP/2. Without TLS it tells them apart by their first bytes, so a client of HTTP/2
+//! must know beforehand ("prior knowledge"; there is no upgrade). With [`ServerSettings::tls`] every connection is TLS and
+//! the handshake decides (ALPN). The handler sees no difference: the request's address is a path, the host is in `Host`.
+
+mod converse;
+mod opening;
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -14,15 +20,11 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, select_biased};
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use http::{Request, Response};
 
-use super::collect::{Cut, collect};
+use self::converse::converse;
 use crate::facade::{Task, sleep, spawn};
+use crate::io::tls::ServerIdentity;
 use crate::io::{socket, tcp};
 use crate::signal::{Notifier, signal};
 
@@ -33,18 +35,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub type Handler = Rc<dyn Fn(Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>>>;
 
 /// How a server behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Longest request body; a longer one is answered with 413 and its connection closed.
+    /// Longest request body; a longer one is answered with 413, and its connection closed if it is one of HTTP/1.1.
     pub body_bytes_max: u64,
     /// How long a stopping server waits for answers under way.
     pub grace: Duration,
+    /// Longest time from a connection's beginning until it is known what it speaks, the TLS handshake included; one that
+    /// says nothing, or stops half-way, is closed then.
+    pub opening: Duration,
+    /// Certificate and key: all connections are TLS then. Without it none is.
+    pub tls: Option<ServerIdentity>,
 }
 
 impl Default for ServerSettings {
-    /// 16 MiB; 1 s.
+    /// 16 MiB; 1 s; 10 s; no TLS.
     fn default() -> Self {
-        ServerSettings { body_bytes_max: 16 << 20, grace: Duration::from_secs(1) }
+        ServerSettings {
+            body_bytes_max: 16 << 20,
+            grace: Duration::from_secs(1),
+            opening: Duration::from_secs(10),
+            tls: None,
+        }
     }
 }
 
@@ -129,7 +141,7 @@ pub async fn bind(address: &str) -> Result<Listener, BindError> {
 pub async fn serve(listener: Listener, settings: ServerSettings, handler: Handler, stop: impl Future<Output = ()>) {
     let mut connections = FuturesUnordered::new();
     let mut stoppers = Vec::new();
-    accept_until(stop, &listener, settings, &handler, &mut connections, &mut stoppers).await;
+    accept_until(stop, &listener, &settings, &handler, &mut connections, &mut stoppers).await;
     // Who connects from now on is refused, not kept waiting.
     drop(listener);
     stoppers.iter().for_each(|(_, notifier)| notifier.notify());
@@ -145,7 +157,7 @@ type Stopper = (Rc<Cell<bool>>, Notifier);
 async fn accept_until(
     stop: impl Future<Output = ()>,
     listener: &Listener,
-    settings: ServerSettings,
+    settings: &ServerSettings,
     handler: &Handler,
     connections: &mut FuturesUnordered<Task<()>>,
     stoppers: &mut Vec<Stopper>,
@@ -157,12 +169,12 @@ async fn accept_until(
             () = stop => return,
             () = connections.select_next_some() => stoppers.retain(|(alive, _)| alive.get()),
             accepted = accept => {
-                match accepted.map_err(tcp::into_io).and_then(tcp::Connection::new) {
+                match accepted.map_err(tcp::into_io).and_then(tcp::Socket::new) {
                     Ok(stream) => {
                         let (notifier, mut stopping) = signal();
                         let alive = Rc::new(Cell::new(true));
                         stoppers.push((Rc::clone(&alive), notifier));
-                        let handler = Rc::clone(handler);
+                        let (settings, handler) = (settings.clone(), Rc::clone(handler));
                         connections.push(spawn(async move {
                             converse(stream, settings, handler, async { stopping.wait().await }).await;
                             alive.set(false);
@@ -179,46 +191,7 @@ async fn accept_until(
     }
 }
 
-/// One connection, from its first request to its close.
-async fn converse(
-    stream: tcp::Connection,
-    settings: ServerSettings,
-    handler: Handler,
-    stopping: impl Future<Output = ()>,
-) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let handler = Rc::clone(&handler);
-        async move { Ok::<_, Infallible>(answer(request, settings, &handler).await.map(Full::new)) }
-    });
-    let mut connection = pin!(http1::Builder::new().serve_connection(stream, service));
-    let mut stopping = pin!(stopping.fuse());
-    // What goes wrong between a client and its connection concerns nobody else.
-    select_biased! {
-        ended = (&mut connection).fuse() => return drop(ended),
-        () = stopping => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    drop(connection.await);
-}
-
-async fn answer(request: Request<Incoming>, settings: ServerSettings, handler: &Handler) -> Response<Bytes> {
-    let (head, body) = request.into_parts();
-    match collect(body, settings.body_bytes_max, None).await {
-        Ok(body) => handler(Request::from_parts(head, body)).await,
-        Err(Cut::TooLarge) => {
-            let mut response =
-                Response::new(Bytes::from(format!("the body is longer than {} bytes", settings.body_bytes_max)));
-            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            response
-        }
-        Err(Cut::Stalled | Cut::Failed(_)) => {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response
-        }
-    }
-}
-
+#[cfg(test)]
+mod protocol_tests;
 #[cfg(test)]
 mod tests;

@@ -4,27 +4,28 @@ use crate::io::http::{ClientSettings, HttpClient};
 use crate::signal::Listener as Stop;
 use std::cell::RefCell;
 
-const MS: fn(u64) -> Duration = Duration::from_millis;
+pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// Answers with method, path and body; `/slow` after 200 ms.
+/// Answers with method, path, body and host; `/slow` after 200 ms.
 fn echo(request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
     async move {
         if request.uri().path() == "/slow" {
             sleep(MS(200)).await;
         }
-        let text = format!("{} {} {} bytes", request.method(), request.uri(), request.body().len());
+        let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or("nobody");
+        let text = format!("{} {} {} bytes for {host}", request.method(), request.uri(), request.body().len());
         Response::new(Bytes::from(text))
     }
     .boxed_local()
 }
 
-fn start(listener: Listener, settings: ServerSettings) -> (Task<()>, Notifier) {
+pub(super) fn start(listener: Listener, settings: ServerSettings) -> (Task<()>, Notifier) {
     let (notifier, mut stop): (Notifier, Stop) = signal();
     let served = spawn(async move { serve(listener, settings, Rc::new(echo), async move { stop.wait().await }).await });
     (served, notifier)
 }
 
-fn post(address: SocketAddr, path: &str, bytes: usize) -> Request<Bytes> {
+pub(super) fn post(address: SocketAddr, path: &str, bytes: usize) -> Request<Bytes> {
     Request::post(format!("http://{address}{path}")).body(Bytes::from(vec![b'x'; bytes])).expect("a good request")
 }
 
@@ -38,7 +39,7 @@ fn requests_are_answered_on_a_kept_connection_until_stopped() {
         let client = HttpClient::new(ClientSettings::default());
         for bytes in [0, 7, 1 << 20] {
             let response = client.call(post(address, "/a?b", bytes)).await.expect("it answers");
-            assert_eq!(response.body(), format!("POST /a?b {bytes} bytes").as_bytes());
+            assert_eq!(response.body(), format!("POST /a?b {bytes} bytes for {address}").as_bytes());
             assert!(response.headers().contains_key("date"));
         }
         assert_eq!(client.idle_connections(), 1);

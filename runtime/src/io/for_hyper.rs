@@ -1,0 +1,81 @@
+//! Streams and timers as hyper wants them.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
+use send_wrapper::SendWrapper;
+
+use crate::facade;
+
+/// One read's bytes, at most.
+const READ_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    /// Bytes on their way from the stream to hyper's buffer, which is not initialised and so cannot be read into in safe
+    /// code without zeroing all of it each time. The copy is of what has come, out of a warm cache.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into_boxed_slice());
+}
+
+/// A stream, for hyper.
+pub(super) struct ForHyper<S>(pub(super) S);
+
+impl<S: AsyncRead + Unpin> Read for ForHyper<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let room = cursor.remaining().min(READ_BYTES_MAX);
+            let read = ready!(Pin::new(&mut self.0).poll_read(cx, &mut scratch[..room]))?;
+            cursor.put_slice(&scratch[..read]);
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for ForHyper<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
+
+/// The executor's timers, for hyper.
+pub(super) struct Timers;
+
+/// Never leaves its executor, although hyper would have it able to.
+struct Nap(SendWrapper<Pin<Box<dyn Future<Output = ()>>>>);
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl Sleep for Nap {}
+
+impl Timer for Timers {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap(SendWrapper::new(Box::pin(facade::sleep(duration)))))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(facade::now()))
+    }
+}
