@@ -8,10 +8,12 @@
 //!
 //! `model` never names the rest of this crate: a fake that shared code with the client would share its mistakes.
 
+mod certificate;
 pub mod front;
 pub mod model;
 mod server;
 
+pub use certificate::{Certificate, CertificateError};
 pub use front::{Front, Keys};
 pub use model::{Model, ModelSettings};
 pub use server::{LocalEndpoint, LocalSettings, LocalThread, StartError};

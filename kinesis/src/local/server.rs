@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task};
 use weir_runtime::io::http::server::{self, BindError, Handler, Listener, ServerSettings};
+use weir_runtime::io::tls::ServerIdentity;
 use weir_runtime::signal::{self, Notifier, signal};
 
+use super::certificate::Certificate;
 use super::front::{Front, Keys};
 use super::model::{CreateStreamRequest, Model, ModelError, ModelSettings};
 
@@ -23,6 +25,8 @@ pub struct LocalSettings {
     pub model: ModelSettings,
     /// Whose signatures are taken. `None`: anybody's, and none is judged.
     pub keys: Option<Keys>,
+    /// TLS with this certificate on every connection. `None`: none has it.
+    pub certificate: Option<Certificate>,
 }
 
 /// Why an endpoint did not start on a thread of its own.
@@ -38,16 +42,20 @@ pub enum StartError {
 
 /// Model and front, shared by the server's task and whoever asks from outside. The lock is held for one answer.
 #[derive(Clone)]
-struct Service(Arc<Mutex<(Model, Front)>>);
+struct Service {
+    answering: Arc<Mutex<(Model, Front)>>,
+    tls: Option<ServerIdentity>,
+}
 
 impl Service {
     fn new(settings: LocalSettings) -> Service {
+        let tls = settings.certificate.map(|certificate| certificate.identity);
         let front = Front::new(settings.model.seed).with_keys(settings.keys);
-        Service(Arc::new(Mutex::new((Model::new(settings.model), front))))
+        Service { answering: Arc::new(Mutex::new((Model::new(settings.model), front))), tls }
     }
 
     fn lock(&self) -> MutexGuard<'_, (Model, Front)> {
-        self.0.lock().expect("a panic under this lock has ended the endpoint")
+        self.answering.lock().expect("a panic under this lock has ended the endpoint")
     }
 
     fn handler(&self) -> Handler {
@@ -60,8 +68,18 @@ impl Service {
     }
 
     async fn serve(self, listener: Listener, mut stop: signal::Listener) {
-        let settings = ServerSettings { body_bytes_max: BODY_BYTES_MAX, ..ServerSettings::default() };
+        let tls = self.tls.clone();
+        let settings = ServerSettings { body_bytes_max: BODY_BYTES_MAX, tls, ..ServerSettings::default() };
         server::serve(listener, settings, self.handler(), async move { stop.wait().await }).await;
+    }
+
+    /// With TLS an address that stands for all of this machine's is given as one that the certificate has.
+    fn url(&self, address: SocketAddr) -> String {
+        match &self.tls {
+            None => format!("http://{address}"),
+            Some(_) if address.ip().is_unspecified() => format!("https://localhost:{}", address.port()),
+            Some(_) => format!("https://{address}"),
+        }
     }
 
     fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
@@ -124,7 +142,7 @@ impl LocalEndpoint {
 
     /// Its address as an endpoint URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.service.url(self.address)
     }
 
     /// Makes a stream that is ACTIVE at once.
@@ -174,7 +192,7 @@ impl LocalThread {
 
     /// Its address as an endpoint URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.service.url(self.address)
     }
 
     /// Makes a stream that is ACTIVE at once.
