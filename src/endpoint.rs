@@ -1,13 +1,15 @@
 //! The local endpoint as the program starts it.
 
-use weir_kinesis::local::{LocalEndpoint, LocalSettings, LocalThread, StartError};
+use std::path::Path;
+
+use weir_kinesis::local::{Keys, LocalEndpoint, LocalSettings, LocalThread, StartError};
 
 use crate::{
     failure::{Exit, Failure},
     job::{Secret, ServiceKeys},
 };
 
-/// Region and keys that people may give; the endpoint asks for some and checks none.
+/// Region and keys that people may give; the endpoint asks for some and, unless told to, checks none.
 const REGION: &str = "us-east-1";
 const KEY: &str = "local";
 
@@ -15,8 +17,8 @@ const KEY: &str = "local";
 ///
 /// # Errors
 /// When the address cannot be listened at, or the machine allows no executor: exit code 3.
-pub(crate) fn start(address: &str, streams: &[(String, u32)]) -> Result<LocalThread, Failure> {
-    let endpoint = LocalEndpoint::spawn_thread(address, LocalSettings::default()).map_err(|error| match error {
+pub(crate) fn start(address: &str, settings: LocalSettings, streams: &[(String, u32)]) -> Result<LocalThread, Failure> {
+    let endpoint = LocalEndpoint::spawn_thread(address, settings).map_err(|error| match error {
         StartError::Environment(error) => Failure::new(Exit::Environment, error.message).with_remedy(error.remedy),
         StartError::Bind(error) => Failure::new(Exit::Environment, error.to_string()),
     })?;
@@ -39,10 +41,16 @@ pub(crate) fn service_keys(endpoint: &LocalThread) -> ServiceKeys {
     }
 }
 
-/// What to type in another terminal to reach it.
-pub(crate) fn exports(endpoint: &LocalThread) -> String {
-    format!(
-        "export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={KEY}",
-        endpoint.url()
-    )
+/// What to type in another terminal to reach it. A secret that is checked is not shown: whoever set it knows it.
+pub(crate) fn exports(endpoint: &LocalThread, keys: Option<&Keys>, bundle: Option<&Path>) -> String {
+    let key_id = keys.and_then(|keys| keys.access_key_id.as_deref()).unwrap_or(KEY);
+    let mut exports =
+        format!("export AWS_ENDPOINT_URL={} AWS_REGION={REGION} AWS_ACCESS_KEY_ID={key_id}", endpoint.url());
+    if let Some(bundle) = bundle {
+        exports += &format!(" AWS_CA_BUNDLE={}", bundle.display());
+    }
+    match keys {
+        None => exports + &format!(" AWS_SECRET_ACCESS_KEY={KEY}"),
+        Some(_) => exports + ", and AWS_SECRET_ACCESS_KEY to the secret it was started with",
+    }
 }

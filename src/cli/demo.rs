@@ -12,7 +12,7 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
-use weir_kinesis::local::LocalThread;
+use weir_kinesis::local::{LocalSettings, LocalThread};
 use weir_runtime::{
     connect::lines,
     control::{JobHandle, JobReport, JobSettings, Node, NodeSettings},
@@ -82,7 +82,7 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let cores = args.cores.resolve()?;
     let (sender, events) = mpsc::channel();
     signals::on_interrupt(sender.clone(), Event::Interrupt)?;
-    let endpoint = endpoint::start("127.0.0.1:0", &[(STREAM.to_owned(), args.shards)])?;
+    let endpoint = endpoint::start("127.0.0.1:0", LocalSettings::default(), &[(STREAM.to_owned(), args.shards)])?;
     kinesis::set_overrides(kinesis::Overrides { service: endpoint::service_keys(&endpoint), from: None });
     let node = Node::start(NodeSettings::on(cores)).map_err(|error| jobs::failure("", &error))?;
     let counted = Arc::new(Counted::default());
@@ -165,7 +165,7 @@ fn introduce(args: &DemoArgs, endpoint: &LocalThread, node: &Node, monitor: &Job
         duration::show_millis(LAG.as_millis())
     ));
     say(format_args!("To look into the stream, in another terminal:"));
-    say(format_args!("  {}", endpoint::exports(endpoint)));
+    say(format_args!("  {}", endpoint::exports(endpoint, None, None)));
     say(format_args!("  weir stream get {STREAM}"));
     match args.duration {
         Some(_) => say(format_args!("Ctrl-C ends it early, and in order; a second one at once")),
