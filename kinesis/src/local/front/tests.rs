@@ -241,6 +241,25 @@ fn absent_members_are_named() {
 }
 
 #[test]
+fn more_records_than_a_call_may_have_are_refused_and_not_kept() {
+    let mut endpoint = endpoint().with_stream();
+    let record = json!({"PartitionKey": "k", "Data": ""});
+    for count in [501, 2_000] {
+        let records = vec![record.clone(); count];
+        let (exception, message) = endpoint.refused("PutRecords", &json!({"StreamName": "s", "Records": records}));
+        assert_eq!(exception, "ValidationException");
+        assert!(message.contains("at 'records' failed to satisfy constraint"), "{message}");
+    }
+    let records = vec![record; 500];
+    let taken = endpoint.ok("PutRecords", &json!({"StreamName": "s", "Records": records}));
+    assert_eq!(taken["Records"].as_array().unwrap().len(), 500);
+    // Broken behind what is kept is broken all the same.
+    let broken = format!(r#"{{"StreamName":"s","Records":[{}}}"#, "{},".repeat(2_000));
+    let (status, _) = endpoint.send(request("Kinesis_20131202.PutRecords", &broken));
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[test]
 fn iterator_kind_must_go_with_its_arguments() {
     let mut endpoint = endpoint().with_stream();
     let mut ask = |kind: &str, more: Value| {

@@ -29,7 +29,7 @@ pub use list::{
     ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter, StreamDescription,
     StreamSummary,
 };
-pub use put::{Placed, PutAnswer, PutEntry, PutFailure};
+pub use put::{Placed, PutAnswer, PutEntry, PutFailure, RECORDS_MAX};
 pub use read::{ChildShard, GetRecordsAnswer, IteratorPosition, RecordView, Records};
 pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};

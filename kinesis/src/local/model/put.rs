@@ -9,7 +9,7 @@ use super::validation::{PARTITION_KEY_CHARS_MAX, Violations};
 use super::{Context, Model, ModelError, invalid};
 
 /// Records in one PutRecords call (API reference, PutRecords).
-const RECORDS_MAX: usize = 500;
+pub const RECORDS_MAX: usize = 500;
 /// Keys and data of one PutRecords call.
 const REQUEST_BYTES_MAX: usize = 10 << 20;
 /// Sequence numbers of neighbours in a shard differ by up to so much; clients must not count on one.

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::super::request::{Data, NotBase64, Text, Time, plain};
+use super::super::request::{AtMost, Data, NotBase64, Text, Time, plain};
 use super::super::value::Map;
 use super::{Answer, Call, Refusal, invalid, not_in_set, required};
 use crate::local::front::answer;
-use crate::local::model::{IteratorPosition, Model, PutEntry, PutFailure, Violations};
+use crate::local::model::{IteratorPosition, Model, PutEntry, PutFailure, RECORDS_MAX, Violations};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -126,7 +126,7 @@ struct PutRecords<'a> {
     #[serde(rename = "StreamARN", borrow)]
     stream_arn: Option<Text<'a>>,
     #[serde(borrow)]
-    records: Option<Vec<Entry<'a>>>,
+    records: Option<AtMost<Entry<'a>, RECORDS_MAX>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,7 +146,7 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
     if request.records.is_none() {
         missing.missing("records");
     }
-    let records = request.records.as_deref().unwrap_or_default();
+    let records = request.records.as_ref().map_or(&[][..], |records| &records.0);
     for (i, entry) in records.iter().enumerate() {
         if entry.partition_key.is_none() {
             missing.missing(&format!("records.{}.member.partitionKey", i + 1));
