@@ -1,6 +1,7 @@
 //! Requests as clients send them, answers as they must read.
 
 mod cbor;
+mod hostile;
 
 use http::Request;
 use serde_json::{Value, json};
