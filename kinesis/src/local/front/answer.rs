@@ -5,7 +5,8 @@ use crate::local::model::{ChildShard, HashKeyRange, Placed, ShardDescription, Sh
 
 /// What every description of a stream says.
 pub fn stream(summary: StreamSummary) -> Map {
-    let no_metrics = Map::new().with("ShardLevelMetrics", Vec::<Value>::new());
+    let metrics = Map::new().with("ShardLevelMetrics", summary.shard_metrics);
+    let encryption = if summary.key_id.is_some() { "KMS" } else { "NONE" };
     Map::new()
         .with("StreamName", summary.name)
         .with("StreamARN", summary.arn)
@@ -13,8 +14,9 @@ pub fn stream(summary: StreamSummary) -> Map {
         .with("StreamModeDetails", stream_mode(summary.mode))
         .with("RetentionPeriodHours", summary.retention_hours)
         .with("StreamCreationTimestamp", Value::Time(summary.created_ms))
-        .with("EnhancedMonitoring", vec![no_metrics])
-        .with("EncryptionType", "NONE")
+        .with("EnhancedMonitoring", vec![metrics])
+        .with("EncryptionType", encryption)
+        .with_some("KeyId", summary.key_id)
 }
 
 pub fn stream_mode(mode: StreamMode) -> Map {

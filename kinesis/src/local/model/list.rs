@@ -30,8 +30,12 @@ pub struct StreamSummary {
     pub open_shards: usize,
     /// Key and data of one record, in KiB.
     pub record_kib_max: usize,
-    /// Its labels.
-    pub tags: Vec<(String, String)>,
+    /// Consumers registered.
+    pub consumers: usize,
+    /// The key that it would be encrypted with.
+    pub key_id: Option<String>,
+    /// The metrics wanted of each shard.
+    pub shard_metrics: Vec<&'static str>,
 }
 
 /// A stream and one page of its shards.
@@ -97,6 +101,8 @@ pub struct ListShardsRequest<'a> {
     pub max_results: Option<i64>,
     /// Which ones.
     pub filter: Option<ShardFilter>,
+    /// When the stream was made, to the second: tells it from others that had its name.
+    pub created_ms: Option<i64>,
 }
 
 impl<'a> ListShardsRequest<'a> {
@@ -167,7 +173,8 @@ impl Model {
         let by_token = match request.next_token {
             None => None,
             Some(token) => {
-                let token = ListToken::open(self.settings.seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
+                let token = ListToken::open(ListToken::STREAMS, self.settings.seed, token)
+                    .ok_or_else(|| invalid("Invalid NextToken."))?;
                 not_expired(&token, now_ms)?;
                 Some(token.stream)
             }
@@ -184,7 +191,7 @@ impl Model {
                 filter: String::new(),
                 stream: last.name.clone(),
             };
-            token.seal(self.settings.seed)
+            token.seal(ListToken::STREAMS, self.settings.seed)
         });
         Ok(ListStreamsAnswer { streams, has_more_streams, next_token })
     }
@@ -212,17 +219,25 @@ impl Model {
             (None, Some(_)) if request.exclusive_start.is_some() => {
                 return Err(invalid("NextToken and ExclusiveStartShardId cannot be provided together."));
             }
+            (None, Some(_)) if request.created_ms.is_some() => {
+                return Err(invalid("NextToken and StreamCreationTimestamp cannot be provided together."));
+            }
             (None, Some(_)) if request.filter.is_some() => {
                 return Err(invalid("NextToken and ShardFilter cannot be provided together."));
             }
             (None, Some(token)) => {
-                let token = ListToken::open(seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
+                let token =
+                    ListToken::open(ListToken::SHARDS, seed, token).ok_or_else(|| invalid("Invalid NextToken."))?;
                 not_expired(&token, now_ms)?;
                 Some(token)
             }
         };
         let name = token.as_ref().map_or(request.stream, |token| Some(&token.stream)).unwrap_or_default();
         let (found, cx) = self.stream_mut(name)?;
+        let second = |time_ms: i64| time_ms.div_euclid(1_000);
+        if request.created_ms.is_some_and(|created_ms| second(created_ms) != second(found.created_ms)) {
+            return Err(cx.no_stream(name));
+        }
         found.listable(now_ms, cx)?;
         let (after, filter) = match &token {
             Some(token) if token.generation != found.generation => return Err(cx.no_stream(name)),
@@ -244,7 +259,7 @@ impl Model {
                 filter: filter.to_text(),
                 stream: name.to_owned(),
             };
-            token.seal(seed)
+            token.seal(ListToken::SHARDS, seed)
         });
         Ok(ListShardsAnswer { shards: shards.into_iter().map(Shard::describe).collect(), next_token })
     }
@@ -262,7 +277,9 @@ impl Stream {
             created_ms: self.created_ms,
             open_shards: if status == StreamStatus::Creating { 0 } else { self.shards.open_count() },
             record_kib_max: self.record_bytes_max / 1_024,
-            tags: self.tags.clone(),
+            consumers: self.consumers.len(),
+            key_id: self.key_id.clone(),
+            shard_metrics: self.shard_metrics.clone(),
         }
     }
 
@@ -312,7 +329,7 @@ impl ShardFilter {
     }
 }
 
-fn not_expired(token: &ListToken, now_ms: i64) -> Result<(), ModelError> {
+pub(super) fn not_expired(token: &ListToken, now_ms: i64) -> Result<(), ModelError> {
     if now_ms - token.issued_ms <= TOKEN_LIFE_MS {
         return Ok(());
     }
@@ -320,7 +337,7 @@ fn not_expired(token: &ListToken, now_ms: i64) -> Result<(), ModelError> {
 }
 
 /// The first of `all`, as many as asked for and allowed, and whether there are more.
-fn page<T>(mut all: impl Iterator<Item = T>, wanted: Option<i64>, most: usize) -> (Vec<T>, bool) {
+pub(super) fn page<T>(mut all: impl Iterator<Item = T>, wanted: Option<i64>, most: usize) -> (Vec<T>, bool) {
     let wanted = wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or(most).min(most);
     let taken = all.by_ref().take(wanted).collect();
     (taken, all.next().is_some())

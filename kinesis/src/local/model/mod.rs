@@ -8,21 +8,27 @@
 //! distribution strategy, calls a second of the control plane. DELETING streams refuse reads and writes at once, which
 //! the service may do later. A SequenceNumberForOrdering is looked at but never changes anything.
 
+mod attributes;
+mod consumers;
 mod error;
 mod hash_key;
 mod list;
 mod put;
 mod read;
 mod reshard;
+mod retention;
 mod sequence;
 mod shard;
 mod shards;
 mod stream;
+mod tags;
 mod token;
 mod validation;
 
 use std::collections::BTreeMap;
 
+pub use attributes::{Limits, MonitoringChange, SHARD_METRICS};
+pub use consumers::{ConsumerDescription, ConsumerName, ConsumerStatus, ListConsumersAnswer};
 pub use error::{ErrorCode, ModelError};
 pub use hash_key::{HashKeyRange, even_range, hash_key_of};
 pub use list::{
@@ -35,6 +41,7 @@ pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};
 pub use shard::{ShardDescription, ShardId};
 pub use stream::{StreamMode, StreamStatus};
+pub use tags::{Tags, TagsPage};
 pub use validation::Violations;
 
 use stream::{NewStream, Stream};
@@ -119,8 +126,8 @@ pub struct CreateStreamRequest<'a> {
     pub mode: StreamMode,
     /// Key and data of one record, in KiB, 1,024 to 10,240.
     pub record_kib_max: Option<i64>,
-    /// Labels, kept.
-    pub tags: Vec<(String, String)>,
+    /// Labels.
+    pub tags: Option<Tags>,
 }
 
 impl<'a> CreateStreamRequest<'a> {
@@ -163,6 +170,7 @@ impl Model {
         let mut violations = Violations::new();
         violations.range("shardCount", request.shard_count, 1, i64::MAX);
         violations.range("maxRecordSizeInKiB", request.record_kib_max, RECORD_KIB, RECORD_KIB_MAX);
+        request.tags.iter().for_each(|tags| tags::check_tags(&mut violations, tags));
         violations.name("streamName", request.stream);
         violations.finish()?;
 
@@ -194,7 +202,11 @@ impl Model {
         let shard_count = u32::try_from(shard_count).expect("within the shard limit");
 
         let arn = self.stream_arn(request.stream);
-        self.generations += 1;
+        let mut tags = Tags::new();
+        let cx = Context { account: &self.settings.account };
+        tags::add(&mut tags, request.tags.unwrap_or_default(), &format!("stream {}", request.stream), cx)?;
+        // A number that no stream of an earlier model with this seed has, unless that one's clock was ahead.
+        self.generations = (self.generations + 1).max(u64::try_from(now_ms).unwrap_or(0));
         let record_kib = request.record_kib_max.unwrap_or(RECORD_KIB);
         let stream = Stream::new(NewStream {
             name: request.stream,
@@ -204,7 +216,7 @@ impl Model {
             now_ms,
             active_from_ms: now_ms.saturating_add(self.settings.create_delay_ms),
             record_bytes_max: usize::try_from(record_kib * 1_024).expect("within 10 MiB"),
-            tags: request.tags,
+            tags,
             shard_count,
         });
         self.streams.insert(request.stream.into(), stream);
@@ -220,12 +232,23 @@ impl Model {
     /// DeleteStream: gone once `delete_delay_ms` have passed.
     ///
     /// # Errors
-    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
-    pub fn delete_stream(&mut self, now_ms: i64, stream: &str) -> Result<(), ModelError> {
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE, and if
+    /// it has consumers, unless `with_consumers`.
+    pub fn delete_stream(&mut self, now_ms: i64, stream: &str, with_consumers: bool) -> Result<(), ModelError> {
         let now_ms = self.advance(now_ms);
         let gone_at_ms = now_ms.saturating_add(self.settings.delete_delay_ms);
         let (stream, cx) = self.stream_mut(stream)?;
         stream.active(now_ms, cx)?;
+        if !stream.consumers.is_empty() && !with_consumers {
+            let message = format!(
+                "Stream {} under account {} has {} registered consumers: deregister them first, or set \
+                 EnforceConsumerDeletion.",
+                stream.name,
+                cx.account,
+                stream.consumers.len()
+            );
+            return Err(ModelError::new(ErrorCode::ResourceInUse, message));
+        }
         stream.gone_at_ms = Some(gone_at_ms);
         if gone_at_ms <= now_ms {
             let name = stream.name.clone();
@@ -243,12 +266,12 @@ impl Model {
         let Some(arn) = arn else {
             return name.ok_or_else(|| invalid("Either StreamName or StreamARN must be given."));
         };
-        let Some((account, by_arn)) = take_arn_apart(arn) else {
+        let Some((region, account, by_arn)) = take_arn_apart(arn) else {
             let mut violations = Violations::new();
             violations.not_an_arn("streamARN", arn);
             return Err(violations.finish().expect_err("one violation"));
         };
-        if account != self.settings.account {
+        if account != self.settings.account || region != self.settings.region {
             return Err(Context { account }.no_stream(by_arn));
         }
         match name {
@@ -284,6 +307,7 @@ impl Model {
         for stream in self.streams.values_mut() {
             let changed_ms = stream.reshape(now_ms, round_ms);
             stream.shards.forget_closed_before(stream.horizon_ms(now_ms));
+            stream.consumers.retain(|_, consumer| consumer.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));
             self.now_ms = self.now_ms.max(changed_ms.unwrap_or(now_ms));
         }
         self.now_ms
@@ -370,17 +394,17 @@ fn invalid(message: impl Into<String>) -> ModelError {
     ModelError::new(ErrorCode::InvalidArgument, message)
 }
 
-/// Account and stream of `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`.
-fn take_arn_apart(arn: &str) -> Option<(&str, &str)> {
+/// Region, account and stream of `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`.
+fn take_arn_apart(arn: &str) -> Option<(&str, &str, &str)> {
     let (head, stream) = arn.split_once(":stream/")?;
     let (head, account) = head.rsplit_once(':')?;
     let partition = head.strip_prefix("arn:aws")?;
-    let whole = partition.contains(":kinesis:")
-        && account.len() == 12
+    let (_, region) = partition.split_once(":kinesis:")?;
+    let whole = account.len() == 12
         && account.bytes().all(|b| b.is_ascii_digit())
         && !stream.is_empty()
         && !stream.contains(char::is_whitespace);
-    whole.then_some((account, stream))
+    whole.then_some((region, account, stream))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use super::{Context, Model, ModelError, invalid};
 
 /// Records in one PutRecords call (API reference, PutRecords).
 pub const RECORDS_MAX: usize = 500;
+/// Data of any record, by its stated constraint; a stream may allow less (API reference, PutRecord).
+const DATA_BYTES_MAX: usize = 10 << 20;
 /// Keys and data of one PutRecords call.
 const REQUEST_BYTES_MAX: usize = 10 << 20;
 /// Sequence numbers of neighbours in a shard differ by up to so much; clients must not count on one.
@@ -62,13 +64,14 @@ impl Model {
         ordering: Option<&str>,
     ) -> Result<Result<Placed, PutFailure>, ModelError> {
         let now_ms = self.advance(now_ms);
-        let (found, cx) = self.stream_mut(stream)?;
         let mut violations = Violations::new();
-        check_entry(&mut violations, &entry, found.record_bytes_max, lower_first);
+        check_entry(&mut violations, &entry, lower_first);
         if let Some(ordering) = ordering {
             violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
         }
+        violations.name("streamName", stream);
         violations.finish()?;
+        let (found, cx) = self.stream_mut(stream)?;
         found.usable(now_ms, cx)?;
         if let Some(ordering) = ordering {
             check_ordering(ordering, now_ms, found, cx)?;
@@ -88,15 +91,14 @@ impl Model {
         entries: Vec<PutEntry<'_>>,
     ) -> Result<PutAnswer, ModelError> {
         let now_ms = self.advance(now_ms);
-        let (found, cx) = self.stream_mut(stream)?;
         let mut violations = Violations::new();
         violations.members("records", &format!("[{} records]", entries.len()), entries.len(), 1, RECORDS_MAX);
         for (i, entry) in entries.iter().enumerate() {
-            check_entry(&mut violations, entry, found.record_bytes_max, |name| {
-                format!("records.{}.member.{}", i + 1, lower_first(name))
-            });
+            check_entry(&mut violations, entry, |name| format!("records.{}.member.{}", i + 1, lower_first(name)));
         }
+        violations.name("streamName", stream);
         violations.finish()?;
+        let (found, cx) = self.stream_mut(stream)?;
         found.usable(now_ms, cx)?;
         let bytes: usize = entries.iter().map(|entry| entry.partition_key.len() + entry.data.len()).sum();
         if bytes > REQUEST_BYTES_MAX {
@@ -145,18 +147,13 @@ fn lower_first(name: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
 }
 
-fn check_entry(
-    violations: &mut Violations,
-    entry: &PutEntry<'_>,
-    record_bytes_max: usize,
-    at: impl Fn(&str) -> String,
-) {
+fn check_entry(violations: &mut Violations, entry: &PutEntry<'_>, at: impl Fn(&str) -> String) {
     // Spells a parameter's place only when it is broken: this runs for every record.
     let key = entry.partition_key;
     if key.is_empty() || key.len() > PARTITION_KEY_CHARS_MAX {
         violations.characters(&at("PartitionKey"), key, 1, PARTITION_KEY_CHARS_MAX);
     }
-    violations.bytes(|| at("Data"), entry.data.len(), record_bytes_max);
+    violations.bytes(|| at("Data"), entry.data.len(), DATA_BYTES_MAX);
     if let Some(explicit) = entry.explicit_hash_key {
         violations.decimal(|| at("ExplicitHashKey"), explicit, 39);
     }

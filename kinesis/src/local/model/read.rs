@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::hash_key::HashKeyRange;
 use super::sequence::{SEQUENCE_DIGITS, SequenceNumber};
 use super::shard::{Shard, ShardId, StoredRecord};
+use super::stream::Stream;
 use super::token::{IteratorToken, TOKEN_LIFE_MS};
 use super::validation::{GET_RECORDS_LIMIT_MAX, Violations};
 use super::{Context, ErrorCode, Model, ModelError, invalid};
@@ -130,9 +131,9 @@ impl Model {
         let (index, since_ms) = match position {
             IteratorPosition::TrimHorizon => (0, i64::MIN),
             IteratorPosition::Latest => (found.last_index + 1, i64::MIN),
-            IteratorPosition::AtSequence(number) => (index_in(shard, number, stream, cx)?, i64::MIN),
+            IteratorPosition::AtSequence(number) => (index_in(found, shard, number, cx)?, i64::MIN),
             IteratorPosition::AfterSequence(number) => {
-                (index_in(shard, number, stream, cx)?.saturating_add(1), i64::MIN)
+                (index_in(found, shard, number, cx)?.saturating_add(1), i64::MIN)
             }
             IteratorPosition::AtTimestamp(at_ms) if at_ms > now_ms => {
                 return Err(invalid(format!(
@@ -240,12 +241,12 @@ fn page_length(shard: &Shard, start: usize, limit: usize) -> usize {
 }
 
 /// The index that a caller's sequence number stands for in this shard.
-fn index_in(shard: &Shard, number: &str, stream: &str, cx: Context<'_>) -> Result<u64, ModelError> {
-    let id = shard.id;
+fn index_in(stream: &Stream, shard: &Shard, number: &str, cx: Context<'_>) -> Result<u64, ModelError> {
+    let (id, name) = (shard.id, &stream.name);
     let refuse = |why: &str| {
         invalid(format!(
-            "StartingSequenceNumber {number} used in GetShardIterator on shard {id} in stream {stream} under account \
-             {} is invalid{why}.",
+            "StartingSequenceNumber {number} used in GetShardIterator on shard {id} in stream {name} under account {} \
+             is invalid{why}.",
             cx.account
         ))
     };
@@ -261,7 +262,10 @@ fn index_in(shard: &Shard, number: &str, stream: &str, cx: Context<'_>) -> Resul
     if sequence.created_s() != shard.created_s {
         return Err(refuse(" because it did not come from this stream"));
     }
-    Ok(sequence.index())
+    // The end of a closed shard is the one number that is ours although no record had it or will.
+    let index = sequence.index();
+    let known = index <= stream.last_index || Some(sequence) == shard.last_sequence();
+    if known { Ok(index) } else { Err(refuse("")) }
 }
 
 #[cold]

@@ -25,6 +25,11 @@ impl ShardId {
         ShardId(number)
     }
 
+    /// The shard of this number, if a shard can have it.
+    pub(super) fn from_number(number: u32) -> Option<ShardId> {
+        (number <= ShardId::NUMBER_MAX).then_some(ShardId(number))
+    }
+
     /// The number, counted from 0 over the stream's life.
     pub const fn number(self) -> u32 {
         self.0
@@ -35,8 +40,7 @@ impl ShardId {
     pub fn parse(text: &str) -> Option<ShardId> {
         let number = text.split('-').nth(1).unwrap_or(text);
         let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-        let number: u32 = plain.then(|| number.parse().ok())??;
-        (number <= ShardId::NUMBER_MAX).then_some(ShardId(number))
+        ShardId::from_number(plain.then(|| number.parse().ok())??)
     }
 }
 

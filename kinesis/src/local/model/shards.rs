@@ -39,6 +39,11 @@ impl Shards {
         &self.all
     }
 
+    /// Forgets records that came before this.
+    pub fn trim(&mut self, horizon_ms: i64) {
+        self.all.iter_mut().for_each(|shard| shard.trim(horizon_ms));
+    }
+
     pub fn open_count(&self) -> usize {
         self.open.len()
     }

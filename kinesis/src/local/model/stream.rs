@@ -1,9 +1,13 @@
 //! One stream: its state over time and its settings. Its shards have a room of their own.
 
+use std::collections::BTreeMap;
+
+use super::consumers::Consumer;
 use super::hash_key::hash_key_of;
 use super::reshard::Reshaping;
 use super::shard::Shard;
 use super::shards::Shards;
+use super::tags::Tags;
 
 /// Hours that a new stream keeps its records (Quotas and limits page, read 2026-11).
 pub(super) const RETENTION_HOURS_DEFAULT: i64 = 24;
@@ -66,8 +70,19 @@ pub(super) struct Stream {
     /// Set by DeleteStream: when the stream is gone.
     pub gone_at_ms: Option<i64>,
     pub retention_hours: i64,
+    /// What came before this is gone whatever the retention period is. Never falls.
+    pub floor_ms: i64,
     pub record_bytes_max: usize,
-    pub tags: Vec<(String, String)>,
+    pub tags: Tags,
+    pub consumers: BTreeMap<Box<str>, Consumer>,
+    /// The key that it would be encrypted with.
+    pub key_id: Option<String>,
+    /// The metrics wanted of each shard, in the service's order.
+    pub shard_metrics: Vec<&'static str>,
+    /// UPDATING until then because a setting was changed.
+    pub updating_until_ms: i64,
+    /// When UpdateStreamMode was called within the last day, oldest first.
+    pub mode_changed_ms: Vec<i64>,
     pub shards: Shards,
     /// What is being made of the shards while UPDATING.
     pub reshaping: Option<Reshaping>,
@@ -89,7 +104,7 @@ pub(super) struct NewStream<'a> {
     pub now_ms: i64,
     pub active_from_ms: i64,
     pub record_bytes_max: usize,
-    pub tags: Vec<(String, String)>,
+    pub tags: Tags,
     pub shard_count: u32,
 }
 
@@ -104,8 +119,14 @@ impl Stream {
             active_from_ms: new.active_from_ms,
             gone_at_ms: None,
             retention_hours: RETENTION_HOURS_DEFAULT,
+            floor_ms: i64::MIN,
             record_bytes_max: new.record_bytes_max,
             tags: new.tags,
+            consumers: BTreeMap::new(),
+            key_id: None,
+            shard_metrics: Vec::new(),
+            updating_until_ms: i64::MIN,
+            mode_changed_ms: Vec::new(),
             shards: Shards::new(new.shard_count, new.now_ms),
             reshaping: None,
             scaled_ms: Vec::new(),
@@ -120,7 +141,7 @@ impl Stream {
             StreamStatus::Deleting
         } else if now_ms < self.active_from_ms {
             StreamStatus::Creating
-        } else if self.reshaping.is_some() {
+        } else if self.reshaping.is_some() || now_ms < self.updating_until_ms {
             StreamStatus::Updating
         } else {
             StreamStatus::Active
@@ -134,7 +155,7 @@ impl Stream {
 
     /// Records that came before this are no longer to be read.
     pub fn horizon_ms(&self, now_ms: i64) -> i64 {
-        now_ms.saturating_sub(self.retention_hours.saturating_mul(HOUR_MS))
+        now_ms.saturating_sub(self.retention_hours.saturating_mul(HOUR_MS)).max(self.floor_ms)
     }
 
     /// The shards as listed: none before the stream is active.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod reshard;
+mod settings;
 
 const T0: i64 = 1_795_395_060_708;
 const MINUTE: i64 = 60_000;
@@ -66,7 +67,7 @@ fn stream_is_creating_until_the_delay_has_passed() {
         ErrorCode::ResourceInUse,
         "Stream s under account 000000000000 not ACTIVE, instead in state CREATING",
     );
-    refused(model.delete_stream(T0 + 499, "s"), ErrorCode::ResourceInUse, "CREATING");
+    refused(model.delete_stream(T0 + 499, "s", false), ErrorCode::ResourceInUse, "CREATING");
 
     let described = model.describe_stream(T0 + 500, "s", None, None).unwrap();
     assert_eq!(described.summary.status, StreamStatus::Active);
@@ -140,7 +141,7 @@ fn deleted_stream_refuses_calls_at_once_and_is_gone_after_the_delay() {
     let mut model = Model::new(ModelSettings { create_delay_ms: 0, delete_delay_ms: 500, ..ModelSettings::default() });
     model.create_stream(T0, CreateStreamRequest::provisioned("s", 1)).unwrap();
     let iterator = iterator(&mut model, T0, IteratorPosition::TrimHorizon);
-    model.delete_stream(T0, "s").unwrap();
+    model.delete_stream(T0, "s", false).unwrap();
     assert_eq!(model.describe_stream_summary(T0 + 499, "s").unwrap().status, StreamStatus::Deleting);
     let write = model.put_record(T0 + 499, "s", entry("k", "d"), None);
     refused(write, ErrorCode::ResourceNotFound, "not found");
@@ -178,10 +179,10 @@ fn key_and_data_have_a_mebibyte_unless_the_stream_allows_more() {
     let whole = model.put_record(T0, "s", entry("key", data((1 << 20) - 2)), None);
     refused(whole, ErrorCode::InvalidArgument, "1048577 bytes exceeds the maximum record size of 1048576 bytes");
     refused(
-        model.put_record(T0, "s", entry("key", data((1 << 20) + 1)), None),
+        model.put_record(T0, "s", entry("key", data((10 << 20) + 1)), None),
         ErrorCode::Validation,
-        "Value 'java.nio.HeapByteBuffer[pos=0 lim=1048577 cap=1048577]' at 'data' failed to satisfy constraint: Member \
-         must have length less than or equal to 1048576",
+        "Value 'java.nio.HeapByteBuffer[pos=0 lim=10485761 cap=10485761]' at 'data' failed to satisfy constraint: \
+         Member must have length less than or equal to 10485760",
     );
     let large = CreateStreamRequest { record_kib_max: Some(10_240), ..CreateStreamRequest::provisioned("large", 1) };
     model.create_stream(T0, large).unwrap();

@@ -27,14 +27,14 @@ pub(super) struct IteratorToken {
     pub stream: String,
 }
 
-/// A place in a list of shards.
+/// A place in a list of shards, streams or consumers: each has a kind of its own, and no use for another's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListToken {
     pub issued_ms: i64,
     pub generation: u64,
     /// Go on behind this shard.
     pub after: ShardId,
-    /// What the first page was asked for, in [`super::list::ShardFilter`]'s own text.
+    /// What the first page was asked for, in [`super::list::ShardFilter`]'s own text; the last name of a page of consumers.
     pub filter: String,
     pub stream: String,
 }
@@ -53,7 +53,7 @@ impl IteratorToken {
         Some(IteratorToken {
             issued_ms: next()?.parse().ok()?,
             generation: next()?.parse().ok()?,
-            shard: ShardId::new(next()?.parse().ok()?),
+            shard: ShardId::from_number(next()?.parse().ok()?)?,
             index: next()?.parse().ok()?,
             since_ms: next()?.parse().ok()?,
             stream: next()?.to_owned(),
@@ -62,20 +62,24 @@ impl IteratorToken {
 }
 
 impl ListToken {
-    pub fn seal(&self, seed: u64) -> String {
+    pub const SHARDS: &str = "l";
+    pub const STREAMS: &str = "s";
+    pub const CONSUMERS: &str = "c";
+
+    pub fn seal(&self, kind: &str, seed: u64) -> String {
         let ListToken { issued_ms, generation, after, filter, stream } = self;
-        seal(seed, &format!("l|{issued_ms}|{generation}|{}|{filter}|{stream}", after.number()))
+        seal(seed, &format!("{kind}|{issued_ms}|{generation}|{}|{filter}|{stream}", after.number()))
     }
 
-    pub fn open(seed: u64, token: &str) -> Option<ListToken> {
+    pub fn open(kind: &str, seed: u64, token: &str) -> Option<ListToken> {
         let text = open(seed, token)?;
         let mut fields = text.splitn(6, '|');
         let mut next = || fields.next();
-        (next()? == "l").then_some(())?;
+        (next()? == kind).then_some(())?;
         Some(ListToken {
             issued_ms: next()?.parse().ok()?,
             generation: next()?.parse().ok()?,
-            after: ShardId::new(next()?.parse().ok()?),
+            after: ShardId::from_number(next()?.parse().ok()?)?,
             filter: next()?.to_owned(),
             stream: next()?.to_owned(),
         })
@@ -130,7 +134,7 @@ mod tests {
     fn token_of_another_kind_or_model_or_altered_in_any_character_does_not_open() {
         let sealed = token().seal(7);
         assert_eq!(IteratorToken::open(8, &sealed), None);
-        assert_eq!(ListToken::open(7, &sealed), None);
+        assert_eq!(ListToken::open(ListToken::SHARDS, 7, &sealed), None);
         assert_eq!(IteratorToken::open(7, ""), None);
         assert_eq!(IteratorToken::open(7, "garbage"), None);
         for at in 0..sealed.len() {

@@ -111,8 +111,12 @@ impl Violations {
 
     /// A text that is no stream's ARN.
     pub(super) fn not_an_arn(&mut self, at: &str, value: &str) {
-        const PATTERN: &str = "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+";
-        self.broken(at, value, format_args!("Member must satisfy regular expression pattern: {PATTERN}"));
+        self.pattern(at, value, "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+");
+    }
+
+    /// A text that does not satisfy the stated pattern.
+    pub(super) fn pattern(&mut self, at: &str, value: &str, pattern: &str) {
+        self.broken(at, value, format_args!("Member must satisfy regular expression pattern: {pattern}"));
     }
 
     /// A word that is none of the `allowed` ones.

@@ -1,9 +1,12 @@
 //! What can be asked: the request's members, the call of the model, the answer's members; a file for each group.
 
+mod consumers;
 mod records;
 mod reshard;
+mod settings;
 mod shards;
 mod streams;
+mod tags;
 
 use serde::Deserialize;
 
@@ -44,19 +47,40 @@ impl From<Map> for Answer<'_> {
 /// The operation of this name, if this endpoint has it.
 pub fn find(name: &str) -> Option<Operation> {
     Some(match name {
+        "AddTagsToStream" => tags::add_tags,
         "CreateStream" => streams::create_stream,
+        "DecreaseStreamRetentionPeriod" => settings::decrease_retention,
         "DeleteStream" => streams::delete_stream,
+        "DeregisterStreamConsumer" => consumers::deregister,
+        "DescribeAccountSettings" => settings::describe_account_settings,
+        "DescribeLimits" => settings::describe_limits,
         "DescribeStream" => streams::describe_stream,
+        "DescribeStreamConsumer" => consumers::describe,
         "DescribeStreamSummary" => streams::describe_stream_summary,
+        "DisableEnhancedMonitoring" => settings::disable_monitoring,
+        "EnableEnhancedMonitoring" => settings::enable_monitoring,
         "GetRecords" => records::get_records,
         "GetShardIterator" => records::get_shard_iterator,
+        "IncreaseStreamRetentionPeriod" => settings::increase_retention,
         "ListShards" => shards::list_shards,
+        "ListStreamConsumers" => consumers::list,
         "ListStreams" => streams::list_streams,
+        "ListTagsForResource" => tags::list_tags_of_resource,
+        "ListTagsForStream" => tags::list_tags,
         "MergeShards" => reshard::merge_shards,
         "PutRecord" => records::put_record,
         "PutRecords" => records::put_records,
+        "RegisterStreamConsumer" => consumers::register,
+        "RemoveTagsFromStream" => tags::remove_tags,
         "SplitShard" => reshard::split_shard,
+        "StartStreamEncryption" => settings::start_encryption,
+        "StopStreamEncryption" => settings::stop_encryption,
+        "SubscribeToShard" => consumers::subscribe,
+        "TagResource" => tags::tag_resource,
+        "UntagResource" => tags::untag_resource,
+        "UpdateMaxRecordSize" => settings::update_max_record_size,
         "UpdateShardCount" => reshard::update_shard_count,
+        "UpdateStreamMode" => settings::update_stream_mode,
         _ => return None,
     })
 }

@@ -22,6 +22,7 @@ struct ListShards<'a> {
     max_results: Option<i64>,
     #[serde(borrow)]
     shard_filter: Option<Filter<'a>>,
+    stream_creation_timestamp: Option<Time>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +49,7 @@ pub fn list_shards<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
             exclusive_start: plain(&request.exclusive_start_shard_id),
             max_results: request.max_results,
             filter: request.shard_filter.as_ref().map(shard_filter).transpose()?,
+            created_ms: request.stream_creation_timestamp.map(Time::as_millis),
         },
     )?;
     let shards = answer::shards(&listed.shards);
@@ -58,6 +60,13 @@ fn shard_filter(filter: &Filter<'_>) -> Result<ShardFilter, Refusal> {
     const KINDS: [&str; 6] =
         ["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"];
     let [kind] = required([("shardFilter.type", plain(&filter.kind))])?;
+    let by_time = matches!(kind, "AT_TIMESTAMP" | "FROM_TIMESTAMP");
+    if filter.shard_id.is_some() && kind != "AFTER_SHARD_ID" {
+        return Err(invalid(format!("ShardId must not be given with a ShardFilter of type {kind}.")));
+    }
+    if filter.timestamp.is_some() && !by_time {
+        return Err(invalid(format!("Timestamp must not be given with a ShardFilter of type {kind}.")));
+    }
     let time_ms = || {
         let time = filter.timestamp.map(Time::as_millis);
         time.ok_or_else(|| invalid(format!("Timestamp must be given with a ShardFilter of type {kind}.")))

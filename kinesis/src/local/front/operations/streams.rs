@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::request::{Text, plain};
 use super::super::value::{Map, Value};
-use super::{Answer, Call, Refusal, not_in_set, required};
+use super::{Answer, Call, Refusal, invalid, not_in_set, required};
 use crate::local::front::answer;
 use crate::local::model::{CreateStreamRequest, ListStreamsRequest, Model, StreamMode, StreamSummary};
 
@@ -31,11 +31,13 @@ struct CreateStream<'a> {
     #[serde(rename = "MaxRecordSizeInKiB")]
     max_record_size_in_kib: Option<i64>,
     tags: Option<BTreeMap<String, String>>,
+    #[serde(borrow)]
+    record_distribution_strategy: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct StreamModeDetails<'a> {
+pub struct StreamModeDetails<'a> {
     #[serde(borrow)]
     stream_mode: Option<Text<'a>>,
 }
@@ -43,29 +45,50 @@ struct StreamModeDetails<'a> {
 pub fn create_stream<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
     let request: CreateStream<'_> = call.read()?;
     let [stream] = required([("streamName", plain(&request.stream_name))])?;
-    let mode = request.stream_mode_details.as_ref().and_then(|details| plain(&details.stream_mode));
-    let mode = match mode {
-        None | Some("PROVISIONED") => StreamMode::Provisioned,
-        Some("ON_DEMAND") => StreamMode::OnDemand,
+    let mode = stream_mode(request.stream_mode_details.as_ref())?;
+    match plain(&request.record_distribution_strategy) {
+        None | Some("USER_PARTITION_KEY") => {}
+        Some("AUTO") => return Err(invalid("RecordDistributionStrategy AUTO is not modelled by this local endpoint.")),
         Some(other) => {
-            return Err(not_in_set("streamModeDetails.streamMode", other, &["PROVISIONED", "ON_DEMAND"]));
+            return Err(not_in_set("recordDistributionStrategy", other, &["AUTO", "USER_PARTITION_KEY"]));
         }
-    };
+    }
     let request = CreateStreamRequest {
         stream,
         shard_count: request.shard_count,
         mode,
         record_kib_max: request.max_record_size_in_kib,
-        tags: request.tags.unwrap_or_default().into_iter().collect(),
+        tags: request.tags,
     };
     model.create_stream(call.now_ms, request)?;
     Ok(Answer::Empty)
 }
 
+/// The mode that is named, PROVISIONED without one.
+pub fn stream_mode(details: Option<&StreamModeDetails<'_>>) -> Result<StreamMode, Refusal> {
+    let Some(details) = details else { return Ok(StreamMode::Provisioned) };
+    let [mode] = required([("streamModeDetails.streamMode", plain(&details.stream_mode))])?;
+    match mode {
+        "PROVISIONED" => Ok(StreamMode::Provisioned),
+        "ON_DEMAND" => Ok(StreamMode::OnDemand),
+        other => Err(not_in_set("streamModeDetails.streamMode", other, &["PROVISIONED", "ON_DEMAND"])),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeleteStream<'a> {
+    #[serde(borrow)]
+    stream_name: Option<Text<'a>>,
+    #[serde(rename = "StreamARN", borrow)]
+    stream_arn: Option<Text<'a>>,
+    enforce_consumer_deletion: Option<bool>,
+}
+
 pub fn delete_stream<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
-    let request: StreamOnly<'_> = call.read()?;
+    let request: DeleteStream<'_> = call.read()?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
-    model.delete_stream(call.now_ms, stream)?;
+    model.delete_stream(call.now_ms, stream, request.enforce_consumer_deletion.unwrap_or_default())?;
     Ok(Answer::Empty)
 }
 
@@ -98,7 +121,7 @@ pub fn describe_stream_summary<'m>(model: &'m mut Model, call: &Call<'_>) -> Res
     let summary = model.describe_stream_summary(call.now_ms, stream)?;
     let more = Map::new()
         .with("OpenShardCount", summary.open_shards)
-        .with("ConsumerCount", 0_i64)
+        .with("ConsumerCount", summary.consumers)
         .with("MaxRecordSizeInKiB", summary.record_kib_max);
     Ok(Map::new().with("StreamDescriptionSummary", answer::stream(summary).with_all(more)).into())
 }

@@ -1,0 +1,178 @@
+//! What a stream is set to: UpdateStreamMode, UpdateMaxRecordSize, encryption, enhanced monitoring. And the account's
+//! DescribeLimits.
+//!
+//! Each change counts at once, and the stream is UPDATING for `update_delay_ms` where the service's is.
+
+use super::stream::{Stream, StreamMode};
+use super::validation::Violations;
+use super::{ErrorCode, Model, ModelError, RECORD_KIB, RECORD_KIB_MAX, invalid};
+
+/// Changes of a stream's mode in 24 hours (developer guide, capacity modes).
+const MODE_CHANGES_MAX: usize = 2;
+const DAY_MS: i64 = 86_400_000;
+/// On-demand streams of an account (Quotas and limits page, read 2026-11).
+const ON_DEMAND_STREAMS_MAX: usize = 50;
+const KEY_ID_CHARS_MAX: usize = 2_048;
+
+/// Metrics that can be had of each shard, and the word for all of them.
+pub const SHARD_METRICS: [&str; 7] = [
+    "IncomingBytes",
+    "IncomingRecords",
+    "OutgoingBytes",
+    "OutgoingRecords",
+    "WriteProvisionedThroughputExceeded",
+    "ReadProvisionedThroughputExceeded",
+    "IteratorAgeMilliseconds",
+];
+const ALL_METRICS: &str = "ALL";
+
+/// What EnableEnhancedMonitoring and DisableEnhancedMonitoring say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitoringChange {
+    /// Metrics of each shard before the call.
+    pub current: Vec<&'static str>,
+    /// Metrics of each shard from now on.
+    pub desired: Vec<&'static str>,
+}
+
+/// What DescribeLimits says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Shards the account may have.
+    pub shard_limit: u32,
+    /// Shards that are open.
+    pub open_shards: usize,
+    /// Streams on demand.
+    pub on_demand_streams: usize,
+    /// Streams on demand that the account may have.
+    pub on_demand_stream_limit: usize,
+}
+
+impl Model {
+    /// UpdateStreamMode. A stream on demand keeps the shards that it had.
+    ///
+    /// # Errors
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE;
+    /// `LimitExceededException` for the third change in a day.
+    pub fn update_stream_mode(&mut self, now_ms: i64, stream: &str, mode: StreamMode) -> Result<(), ModelError> {
+        let (found, now_ms) = self.to_update(now_ms, stream)?;
+        found.mode_changed_ms.retain(|at_ms| now_ms - at_ms < DAY_MS);
+        if found.mode_changed_ms.len() >= MODE_CHANGES_MAX {
+            let message = format!(
+                "Stream {stream} has changed its capacity mode {MODE_CHANGES_MAX} times in the last 24 hours, which \
+                 is the limit."
+            );
+            return Err(ModelError::new(ErrorCode::LimitExceeded, message));
+        }
+        found.mode_changed_ms.push(now_ms);
+        found.mode = mode;
+        self.updating(stream);
+        Ok(())
+    }
+
+    /// UpdateMaxRecordSize: key and data of one record, in KiB.
+    ///
+    /// # Errors
+    /// `ValidationException` outside 1,024 to 10,240; `ResourceNotFoundException`; `ResourceInUseException` unless the
+    /// stream is ACTIVE.
+    pub fn update_max_record_size(&mut self, now_ms: i64, stream: &str, record_kib: i64) -> Result<(), ModelError> {
+        let mut violations = Violations::new();
+        violations.range("maxRecordSizeInKiB", Some(record_kib), RECORD_KIB, RECORD_KIB_MAX);
+        violations.finish()?;
+        let (found, _) = self.to_update(now_ms, stream)?;
+        found.record_bytes_max = usize::try_from(record_kib * 1_024).expect("within 10 MiB");
+        self.updating(stream);
+        Ok(())
+    }
+
+    /// StartStreamEncryption: notes the key. Nothing here is encrypted.
+    ///
+    /// # Errors
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
+    pub fn start_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
+        check_key_id(key_id)?;
+        let (found, _) = self.to_update(now_ms, stream)?;
+        found.key_id = Some(key_id.to_owned());
+        self.updating(stream);
+        Ok(())
+    }
+
+    /// StopStreamEncryption: forgets the key.
+    ///
+    /// # Errors
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
+    pub fn stop_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
+        check_key_id(key_id)?;
+        let (found, _) = self.to_update(now_ms, stream)?;
+        found.key_id = None;
+        self.updating(stream);
+        Ok(())
+    }
+
+    /// EnableEnhancedMonitoring (`on`) and DisableEnhancedMonitoring: notes which metrics are wanted. None is made here.
+    ///
+    /// # Errors
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
+    pub fn change_monitoring<'a>(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        on: bool,
+        metrics: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Result<MonitoringChange, ModelError> {
+        let words = [&SHARD_METRICS[..], &[ALL_METRICS]].concat();
+        let mut violations = Violations::new();
+        let count = metrics.len();
+        violations.members("shardLevelMetrics", &format!("[{count} metrics]"), count, 1, SHARD_METRICS.len());
+        let mut named = Vec::new();
+        for (i, metric) in metrics.enumerate() {
+            if !words.contains(&metric) {
+                violations.not_in_set(&format!("shardLevelMetrics.{}.member", i + 1), metric, &words);
+            }
+            named.push(metric);
+        }
+        violations.finish()?;
+        let (found, _) = self.to_update(now_ms, stream)?;
+        let is_named = |metric: &&str| named.contains(&ALL_METRICS) || named.contains(metric);
+        let current = found.shard_metrics.clone();
+        let desired = |metric: &&str| if is_named(metric) { on } else { current.contains(metric) };
+        found.shard_metrics = SHARD_METRICS.into_iter().filter(desired).collect();
+        let desired = found.shard_metrics.clone();
+        Ok(MonitoringChange { current, desired })
+    }
+
+    /// DescribeLimits.
+    pub fn limits(&mut self, now_ms: i64) -> Limits {
+        let _ = self.advance(now_ms);
+        Limits {
+            shard_limit: self.settings.shard_limit,
+            open_shards: self.open_shard_count(),
+            on_demand_streams: self.streams.values().filter(|stream| stream.mode == StreamMode::OnDemand).count(),
+            on_demand_stream_limit: ON_DEMAND_STREAMS_MAX,
+        }
+    }
+
+    /// The stream, if it is ACTIVE.
+    fn to_update(&mut self, now_ms: i64, stream: &str) -> Result<(&mut Stream, i64), ModelError> {
+        let now_ms = self.advance(now_ms);
+        let (found, cx) = self.stream_mut(stream)?;
+        found.active(now_ms, cx)?;
+        Ok((found, now_ms))
+    }
+
+    /// The stream is UPDATING for a while.
+    fn updating(&mut self, stream: &str) {
+        let until_ms = self.now_ms.saturating_add(self.settings.update_delay_ms);
+        self.streams.get_mut(stream).into_iter().for_each(|stream| stream.updating_until_ms = until_ms);
+    }
+}
+
+fn check_key_id(key_id: &str) -> Result<(), ModelError> {
+    let mut violations = Violations::new();
+    violations.characters("keyId", key_id, 1, KEY_ID_CHARS_MAX);
+    violations.finish()?;
+    if key_id.contains(char::is_whitespace) {
+        return Err(invalid(format!("KeyId {key_id} is invalid.")));
+    }
+    Ok(())
+}
