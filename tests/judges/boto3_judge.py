@@ -58,6 +58,8 @@ def main(url):
     written = writing(kinesis, shards)
     reading(kinesis, shards, written)
     refusals(kinesis, lax, shards)
+    resharding(kinesis)
+    settings(kinesis)
     ending(kinesis)
     print(f"judged: {CHECKS} checks")
 
@@ -243,13 +245,135 @@ def refusals(kinesis, lax, shards):
     refused("no records", "ValidationException", lax.put_records, "records", **here, Records=[])
     refused("501 records", "ValidationException", lax.put_records, "records",
             **here, Records=[{"PartitionKey": "k", "Data": b""}] * 501)
-    refused("record beyond 1 MiB", "ValidationException", lax.put_record, "at 'data'",
-            **here, PartitionKey="k", Data=bytes(2**20 + 1))
+    refused("record beyond the stream's 1 MiB", "InvalidArgumentException", lax.put_record, "1048576",
+            **here, PartitionKey="k", Data=bytes(2**20))
+    refused("data beyond every stream's 10 MiB", "ValidationException", lax.put_record, "at 'data'",
+            **here, PartitionKey="k", Data=bytes(10 * 2**20 + 1))
     refused("hash key beyond 128 bits", "InvalidArgumentException", kinesis.put_record, str(2**128),
             **here, PartitionKey="k", ExplicitHashKey=str(2**128), Data=b"")
     refused("wrong type", "SerializationException", lax.describe_stream_summary, StreamName=7)
-    refused("operation not there", "UnknownOperationException", kinesis.describe_limits)
+    refused("operation not there", "UnknownOperationException", kinesis.list_channels)
     refused("malformed ARN", "ValidationException", lax.describe_stream_summary, StreamARN="arn:nonsense")
+
+
+OTHER = "judged.other"
+
+
+def active(kinesis):
+    for _ in range(200):
+        summary = kinesis.describe_stream_summary(StreamName=OTHER)["StreamDescriptionSummary"]
+        if summary["StreamStatus"] == "ACTIVE":
+            return summary
+        time.sleep(0.1)
+    check("ACTIVE again", False, summary)
+
+
+def covers_once(shards):
+    ranges = sorted((int(s["HashKeyRange"]["StartingHashKey"]), int(s["HashKeyRange"]["EndingHashKey"]))
+                    for s in shards)
+    ends = [0] + [last + 1 for _, last in ranges]
+    return ends[:-1] == [first for first, _ in ranges] and ends[-1] == 2**128
+
+
+def resharding(kinesis):
+    old = [f"old-{n}".encode() for n in range(20)]
+    for data in old:
+        kinesis.put_record(StreamName=OTHER, PartitionKey=data.decode(), Data=data)
+    kinesis.split_shard(StreamName=OTHER, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**126))
+    active(kinesis)
+    kinesis.merge_shards(StreamName=OTHER, ShardToMerge="shardId-000000000002",
+                         AdjacentShardToMerge="shardId-000000000001")
+    active(kinesis)
+    scaled = kinesis.update_shard_count(StreamName=OTHER, TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    check("scale: counts", (scaled["CurrentShardCount"], scaled["TargetShardCount"]) == (1, 2), scaled)
+    check("scale: open shards", active(kinesis)["OpenShardCount"] == 2)
+    shards = {s["ShardId"][-1]: s for s in kinesis.list_shards(StreamName=OTHER)["Shards"]}
+    parents = {number: (s.get("ParentShardId", "-")[-1], s.get("AdjacentParentShardId", "-")[-1])
+               for number, s in shards.items()}
+    expected = {"0": ("-", "-"), "1": ("0", "-"), "2": ("0", "-"), "3": ("2", "1"), "4": ("3", "-"), "5": ("3", "-")}
+    check("reshard: lineage", parents == expected, parents)
+    numbers = [s["SequenceNumberRange"] for s in shards.values()]
+    check("reshard: four closed", sum("EndingSequenceNumber" in n for n in numbers) == 4, numbers)
+    check("reshard: children begin behind their parents",
+          int(numbers[0]["EndingSequenceNumber"]) < int(numbers[1]["StartingSequenceNumber"]), numbers)
+    for kind, count in [("AT_TRIM_HORIZON", 1), ("AT_LATEST", 2)]:
+        listed = kinesis.list_shards(StreamName=OTHER, ShardFilter={"Type": kind})["Shards"]
+        check(f"reshard: {kind} covers once", len(listed) == count and covers_once(listed), listed)
+    seen = walk_from_parents(kinesis)
+    check("reshard: every record once, parents first", sorted(seen) == sorted(old), seen)
+    halves = [shards[n]["HashKeyRange"]["StartingHashKey"] for n in "45"]
+    check("scale: even", halves == ["0", str(2**127)], halves)
+
+
+def walk_from_parents(kinesis):
+    """All data of OTHER, following ChildShards from what was open at the trim horizon."""
+    listed = kinesis.list_shards(StreamName=OTHER, ShardFilter={"Type": "AT_TRIM_HORIZON"})["Shards"]
+    waiting, done, seen = {s["ShardId"]: [] for s in listed}, set(), []
+    while waiting:
+        shard = next(id for id, parents in waiting.items() if done.issuperset(parents))
+        del waiting[shard]
+        iterator = kinesis.get_shard_iterator(StreamName=OTHER, ShardId=shard,
+                                              ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        for _ in range(3):  # at most its records, an extra page, and the end
+            page = kinesis.get_records(ShardIterator=iterator)
+            seen += [record["Data"] for record in page["Records"]]
+            iterator = page.get("NextShardIterator")
+            if iterator is None:
+                waiting.update({c["ShardId"]: c["ParentShards"] for c in page["ChildShards"]})
+                break
+        done.add(shard)
+    return seen
+
+
+def settings(kinesis):
+    arn = active(kinesis)["StreamARN"]
+    here = {"StreamName": OTHER}
+    kinesis.increase_stream_retention_period(**here, RetentionPeriodHours=72)
+    kinesis.decrease_stream_retention_period(**here, RetentionPeriodHours=48)
+    kinesis.add_tags_to_stream(**here, Tags={"colour": "red", "size": "1"})
+    kinesis.tag_resource(ResourceARN=arn, Tags={"colour": "blue"})
+    kinesis.remove_tags_from_stream(**here, TagKeys=["size"])
+    tags = kinesis.list_tags_for_stream(**here)
+    check("tags: by name", tags["Tags"] == [{"Key": "colour", "Value": "blue"}] and not tags["HasMoreTags"], tags)
+    tags = kinesis.list_tags_for_resource(ResourceARN=arn)["Tags"]
+    check("tags: by ARN", tags == [{"Key": "colour", "Value": "blue"}], tags)
+    kinesis.untag_resource(ResourceARN=arn, TagKeys=["colour"])
+    metrics = kinesis.enable_enhanced_monitoring(**here, ShardLevelMetrics=["ALL"])["DesiredShardLevelMetrics"]
+    check("monitoring: all", len(metrics) == 7, metrics)
+    active(kinesis)
+    metrics = kinesis.disable_enhanced_monitoring(**here, ShardLevelMetrics=metrics[1:])["DesiredShardLevelMetrics"]
+    check("monitoring: one left", metrics == ["IncomingBytes"], metrics)
+    active(kinesis)
+    kinesis.start_stream_encryption(**here, EncryptionType="KMS", KeyId="alias/aws/kinesis")
+    check("encryption: noted", active(kinesis)["KeyId"] == "alias/aws/kinesis")
+    kinesis.stop_stream_encryption(**here, EncryptionType="KMS", KeyId="alias/aws/kinesis")
+    active(kinesis)
+    kinesis.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=4096)
+    active(kinesis)
+    kinesis.put_record(**here, PartitionKey="k", Data=bytes(3 * 2**20))
+    kinesis.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    summary = active(kinesis)
+    seen = [summary[name] for name in ("RetentionPeriodHours", "MaxRecordSizeInKiB", "EncryptionType")]
+    check("settings: in the summary", seen == [48, 4096, "NONE"], summary)
+    check("mode: on demand", summary["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}, summary)
+    refused("split on demand", "ValidationException", kinesis.split_shard, "On-Demand mode",
+            **here, ShardToSplit="shardId-000000000004", NewStartingHashKey="100")
+    limits = kinesis.describe_limits()
+    check("limits", (limits["OpenShardCount"], limits["OnDemandStreamCount"]) == (7, 1), limits)
+    account = kinesis.describe_account_settings()["MinimumThroughputBillingCommitment"]
+    check("account settings", account == {"Status": "DISABLED"}, account)
+
+    made = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="c")["Consumer"]
+    check("consumer: CREATING first", made["ConsumerStatus"] == "CREATING", made)
+    names = [c["ConsumerName"] for page in kinesis.get_paginator("list_stream_consumers").paginate(StreamARN=arn)
+             for c in page["Consumers"]]
+    check("consumer: listed", names == ["c"], names)
+    described = kinesis.describe_stream_consumer(ConsumerARN=made["ConsumerARN"])["ConsumerDescription"]
+    check("consumer: of its stream", described["StreamARN"] == arn, described)
+    refused("registered twice", "ResourceInUseException", kinesis.register_stream_consumer,
+            StreamARN=arn, ConsumerName="c")
+    refused("delete with a consumer", "ResourceInUseException", kinesis.delete_stream, **here)
+    kinesis.deregister_stream_consumer(ConsumerARN=made["ConsumerARN"])
 
 
 def ending(kinesis):
