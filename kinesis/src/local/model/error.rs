@@ -13,6 +13,8 @@ pub enum ErrorCode {
     InvalidArgument,
     /// More shards, or more streams in creation, than the account may have.
     LimitExceeded,
+    /// The shard has had its calls, records or bytes for this second: try again later.
+    ProvisionedThroughputExceeded,
     /// The stream exists already, or is not in a state that allows the call.
     ResourceInUse,
     /// No such stream or shard.
@@ -29,6 +31,7 @@ impl ErrorCode {
             ErrorCode::ExpiredNextToken => "ExpiredNextTokenException",
             ErrorCode::InvalidArgument => "InvalidArgumentException",
             ErrorCode::LimitExceeded => "LimitExceededException",
+            ErrorCode::ProvisionedThroughputExceeded => "ProvisionedThroughputExceededException",
             ErrorCode::ResourceInUse => "ResourceInUseException",
             ErrorCode::ResourceNotFound => "ResourceNotFoundException",
             ErrorCode::Validation => "ValidationException",

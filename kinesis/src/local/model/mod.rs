@@ -4,8 +4,9 @@
 //! nothing waits. The same calls with the same times give the same answers. Time never goes back in here: a call with an
 //! earlier time than one before it is taken as if at that one, so arrival stamps never fall.
 //!
-//! Not modelled yet: throughput limits, consumers, encryption, growth of on-demand streams, the automatic record
-//! distribution strategy, calls a second of the control plane. DELETING streams refuse reads and writes at once, which
+//! Not modelled yet: pushing to consumers, resource policies, calls a second of the control plane, growth and warm
+//! throughput of on-demand streams, the automatic record distribution strategy, channels and queues. Encryption and
+//! monitoring are noted and change nothing: records and put answers do not say an EncryptionType. DELETING streams refuse reads and writes at once, which
 //! the service may do later. A SequenceNumberForOrdering is looked at but never changes anything.
 
 mod attributes;
@@ -22,6 +23,7 @@ mod shard;
 mod shards;
 mod stream;
 mod tags;
+mod throughput;
 mod token;
 mod validation;
 
@@ -73,6 +75,8 @@ pub struct ModelSettings {
     pub shard_end: ShardEnd,
     /// Shards the account may have.
     pub shard_limit: u32,
+    /// Are the limits kept on what a shard takes and gives in a second?
+    pub throughput_limits: bool,
     /// One of so many GetRecords calls with records ahead answers none of them, as the service may; 0: never.
     pub empty_page_one_in: u32,
 }
@@ -88,6 +92,7 @@ impl Default for ModelSettings {
             update_delay_ms: 500,
             shard_end: ShardEnd::BySeed,
             shard_limit: 20_000,
+            throughput_limits: false,
             empty_page_one_in: 0,
         }
     }

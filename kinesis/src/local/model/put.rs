@@ -6,7 +6,7 @@ use super::sequence::SequenceNumber;
 use super::shard::{ShardId, StoredRecord};
 use super::stream::Stream;
 use super::validation::{PARTITION_KEY_CHARS_MAX, Violations};
-use super::{Context, Model, ModelError, invalid};
+use super::{Context, ErrorCode, Model, ModelError, invalid};
 
 /// Records in one PutRecords call (API reference, PutRecords).
 pub const RECORDS_MAX: usize = 500;
@@ -39,7 +39,7 @@ pub struct Placed {
     pub sequence: SequenceNumber,
 }
 
-/// Why one record of a call was not taken while others were. None of today's rules gives one; limits will.
+/// Why one record of a call was not taken while others were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PutFailure {
     /// `ProvisionedThroughputExceededException` or `InternalFailure`.
@@ -77,10 +77,11 @@ impl Model {
             check_ordering(ordering, now_ms, found, cx)?;
         }
         let hash_key = checked_hash_key(&entry, found.record_bytes_max)?;
-        Ok(Ok(self.take(now_ms, stream, [(hash_key, entry)]).next().expect("one for one")))
+        Ok(self.take(now_ms, stream, [(hash_key, entry)]).next().expect("one for one"))
     }
 
-    /// PutRecords: all records are taken, or the call is refused. The answer has one entry for each, in order.
+    /// PutRecords: each record is taken or, if its shard has had enough, not; or the whole call is refused. The answer
+    /// has one entry for each, in order.
     ///
     /// # Errors
     /// `ValidationException`, `InvalidArgumentException`, `ResourceNotFoundException` (also while CREATING).
@@ -109,7 +110,7 @@ impl Model {
         for entry in entries {
             routed.push((checked_hash_key(&entry, record_bytes_max)?, entry));
         }
-        Ok(self.take(now_ms, stream, routed).map(Ok).collect())
+        Ok(self.take(now_ms, stream, routed).collect())
     }
 
     /// Stores records that passed every check. Lazy: the caller must drain it.
@@ -118,16 +119,24 @@ impl Model {
         now_ms: i64,
         stream: &str,
         entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
-    ) -> impl Iterator<Item = Placed> {
-        let Model { streams, rng, .. } = self;
+    ) -> impl Iterator<Item = Result<Placed, PutFailure>> {
+        let Model { streams, rng, settings, .. } = self;
+        let cx = Context { account: &settings.account };
+        let limited = settings.throughput_limits;
         let stream = streams.get_mut(stream).expect("looked up by the caller");
         let horizon_ms = stream.horizon_ms(now_ms);
         stream.last_arrival_ms = now_ms;
         entries.into_iter().map(move |(hash_key, entry)| {
+            let id = stream.shards.taking(hash_key);
+            let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
+            if limited && let Err(exceeded) = shard.throughput.put(now_ms, entry.partition_key.len() + entry.data.len())
+            {
+                let message = exceeded.message(id, &stream.name, cx);
+                return Err(PutFailure { code: ErrorCode::ProvisionedThroughputExceeded.name(), message });
+            }
             stream.last_index += rng.u64(1..=INDEX_STEP_MAX);
             stream.records_taken += 1;
-            let (index, id) = (stream.last_index, stream.shards.taking(hash_key));
-            let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
+            let index = stream.last_index;
             shard.trim(horizon_ms);
             let sequence = shard.sequence(index, now_ms);
             shard.records.push_back(StoredRecord {
@@ -137,7 +146,7 @@ impl Model {
                 partition_key: entry.partition_key.into(),
                 data: entry.data,
             });
-            Placed { shard: id, sequence }
+            Ok(Placed { shard: id, sequence })
         })
     }
 }

@@ -109,7 +109,8 @@ impl Model {
     ///
     /// # Errors
     /// `ValidationException`; `ResourceNotFoundException` for the stream or shard; `InvalidArgumentException` for a
-    /// sequence number of another shard or stream and for a time that is still to come.
+    /// sequence number of another shard or stream and for a time that is still to come;
+    /// `ProvisionedThroughputExceededException` if limits are kept.
     pub fn get_shard_iterator(
         &mut self,
         now_ms: i64,
@@ -124,9 +125,12 @@ impl Model {
         }
         violations.finish()?;
         let now_ms = self.advance(now_ms);
-        let seed = self.settings.seed;
+        let (seed, limited) = (self.settings.seed, self.settings.throughput_limits);
         let (found, cx) = self.stream_mut(stream)?;
         let id = cx.shard_id(shard, stream)?;
+        if let Some(shard) = found.shards.get_mut(id).filter(|_| limited) {
+            shard.throughput.iterator(now_ms).map_err(|exceeded| exceeded.error(id, stream, cx))?;
+        }
         let shard = found.shards.get(id).filter(|_| found.is_usable(now_ms)).ok_or_else(|| cx.no_shard(id, stream))?;
         let (index, since_ms) = match position {
             IteratorPosition::TrimHorizon => (0, i64::MIN),
@@ -158,7 +162,8 @@ impl Model {
     ///
     /// # Errors
     /// `ValidationException`; `InvalidArgumentException` for an iterator that is not ours; `ExpiredIteratorException`
-    /// after five minutes; `ResourceNotFoundException` if the stream is gone.
+    /// after five minutes; `ResourceNotFoundException` if the stream is gone; `ProvisionedThroughputExceededException`
+    /// if limits are kept: the iterator stays good.
     pub fn get_records(
         &mut self,
         now_ms: i64,
@@ -170,7 +175,7 @@ impl Model {
         violations.range("limit", limit, 1, GET_RECORDS_LIMIT_MAX);
         violations.characters("shardIterator", iterator, 1, ITERATOR_CHARS_MAX);
         violations.finish()?;
-        let seed = self.settings.seed;
+        let (seed, limited) = (self.settings.seed, self.settings.throughput_limits);
         let token = IteratorToken::open(seed, iterator).ok_or_else(|| invalid("Invalid ShardIterator."))?;
         if now_ms - token.issued_ms > TOKEN_LIFE_MS {
             return Err(ModelError::new(ErrorCode::ExpiredIterator, expiry(token.issued_ms, now_ms)));
@@ -184,13 +189,19 @@ impl Model {
         let shard = found.shards.get_mut(token.shard).filter(|_| there);
         let shard = shard.ok_or_else(|| cx.no_shard(token.shard, &token.stream))?;
         shard.trim(horizon_ms);
+        let start = shard.position(token.index, token.since_ms);
+        let limit = usize::try_from(limit.unwrap_or(GET_RECORDS_LIMIT_MAX)).expect("within 1..=10_000");
+        if limited {
+            shard.throughput.read(now_ms).map_err(|exceeded| exceeded.error(token.shard, &token.stream, cx))?;
+        }
+        let end = if may_be_empty { start } else { start + page_length(shard, start, limit) };
+        if limited {
+            shard.throughput.page(now_ms, shard.records.range(start..end).map(StoredRecord::bytes).sum());
+        }
 
         let (found, _) = self.stream_mut(&token.stream)?;
         let found = &*found;
         let shard = found.shards.get(token.shard).expect("found above");
-        let start = shard.position(token.index, token.since_ms);
-        let limit = usize::try_from(limit.unwrap_or(GET_RECORDS_LIMIT_MAX)).expect("within 1..=10_000");
-        let end = if may_be_empty { start } else { start + page_length(shard, start, limit) };
         let rest = shard.records.range(start..end);
 
         let ahead = shard.records.get(end);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::hash_key::HashKeyRange;
 use super::sequence::{INDEX_MAX, SEQUENCE_DIGITS, SequenceNumber};
+use super::throughput::Throughput;
 
 /// A shard's number within its stream; shown as `shardId-` and twelve digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +90,7 @@ pub(super) struct Shard {
     /// What its sequence numbers begin with; greater than its parents'.
     pub created_s: u64,
     pub closed: Option<Closed>,
+    pub throughput: Throughput,
     /// Rising by index. Trimmed at the front.
     pub records: VecDeque<StoredRecord>,
 }
@@ -97,7 +99,16 @@ impl Shard {
     /// An open shard whose numbers begin with the second of `created_ms`, or a later one if `created_s_min` says so.
     pub fn new(id: ShardId, range: HashKeyRange, parents: Vec<ShardId>, created_ms: i64, created_s_min: u64) -> Shard {
         let created_s = seconds(created_ms).max(created_s_min);
-        Shard { id, range, parents, created_ms, created_s, closed: None, records: VecDeque::new() }
+        Shard {
+            id,
+            range,
+            parents,
+            created_ms,
+            created_s,
+            closed: None,
+            throughput: Throughput::new(),
+            records: VecDeque::new(),
+        }
     }
 
     pub fn sequence(&self, index: u64, time_ms: i64) -> SequenceNumber {

@@ -7,6 +7,7 @@ use super::*;
 
 mod reshard;
 mod settings;
+mod throughput;
 
 const T0: i64 = 1_795_395_060_708;
 const MINUTE: i64 = 60_000;
