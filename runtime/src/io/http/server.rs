@@ -6,6 +6,7 @@
 
 mod converse;
 mod opening;
+mod sending;
 
 use std::cell::Cell;
 use std::fmt;
@@ -23,6 +24,7 @@ use futures_util::{FutureExt, StreamExt, select_biased};
 use http::{Request, Response};
 
 use self::converse::converse;
+pub use self::sending::CutAfter;
 use crate::facade::{Task, sleep, spawn};
 use crate::io::tls::ServerIdentity;
 use crate::io::{socket, tcp};

@@ -15,13 +15,13 @@ use futures_util::{FutureExt, StreamExt, select_biased};
 use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 
 use super::opening::{Opened, Stream, open};
+use super::sending::Sending;
 use super::{Handler, ServerSettings};
 use crate::facade::sleep;
 use crate::io::for_hyper::{ForHyper, Timers};
@@ -123,7 +123,7 @@ async fn answer(
     request: Request<Incoming>,
     body_bytes_max: u64,
     handler: Handler,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Sending>, Infallible> {
     let (head, body) = request.into_parts();
     let version = head.version;
     let response = match collect(body, body_bytes_max, None).await {
@@ -135,7 +135,7 @@ async fn answer(
             response
         }
     };
-    Ok(response.map(Full::new))
+    Ok(Sending::of(response))
 }
 
 fn too_large(version: Version, body_bytes_max: u64) -> Response<Bytes> {

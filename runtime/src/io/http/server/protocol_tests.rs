@@ -248,3 +248,25 @@ fn connection_that_says_nonsense_to_tls_does_not_disturb_others() {
         drop(waiting);
     });
 }
+
+#[test]
+fn cut_answer_is_announced_whole_and_breaks_where_it_is_cut() {
+    run(async {
+        let (address, _served, _stop) = serving(ServerSettings::default()).await;
+        let mut raw = socket(address).await;
+        raw.write_all(b"POST /cut HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.expect("it is connected");
+        let mut seen = Vec::new();
+        // Closed or reset: either way that was all.
+        let _ = raw.read_to_end(&mut seen).await;
+        let seen = String::from_utf8(seen).expect("text");
+        let (head, body) = seen.split_once("\r\n\r\n").expect("the head goes out whole");
+        assert!(head.contains("content-length: 23"), "{head}");
+        assert_eq!(body, "POST /cu");
+
+        let mut client = http2(address).await;
+        let cut = call(&mut client, post(address, "/cut", 0)).await;
+        assert!(cut.is_err(), "{cut:?}");
+        let whole = call(&mut client, post(address, "/whole", 0)).await.expect("the connection goes on");
+        assert_eq!(whole.0, 200);
+    });
+}

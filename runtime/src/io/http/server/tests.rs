@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// Answers with method, path, body and host; `/slow` after 200 ms.
+/// Answers with method, path, body and host; `/slow` after 200 ms; `/cut` with eight bytes of that.
 fn echo(request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
     async move {
         if request.uri().path() == "/slow" {
@@ -14,7 +14,11 @@ fn echo(request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>> {
         }
         let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or("nobody");
         let text = format!("{} {} {} bytes for {host}", request.method(), request.uri(), request.body().len());
-        Response::new(Bytes::from(text))
+        let mut response = Response::new(Bytes::from(text));
+        if request.uri().path() == "/cut" {
+            response.extensions_mut().insert(CutAfter(8));
+        }
+        response
     }
     .boxed_local()
 }
