@@ -175,3 +175,42 @@ fn endpoint_on_the_caller_s_executor_stops_when_told() {
     let address = address.expect("an executor runs here");
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
 }
+
+#[test]
+fn faults_and_the_clock_are_set_on_the_same_port() {
+    let endpoint = start();
+    endpoint.create_stream("s", 1).expect("a new name");
+    let mut wire = Wire::connect(endpoint.address());
+    let mut admin = |method: &str, what: &str, body: &str| {
+        let length = body.len();
+        wire.raw(&format!(
+            "{method} /_weir/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \
+             {length}\r\n\r\n{body}"
+        ))
+    };
+    let set = admin("POST", "faults", r#"{"faults": ["delay:ListShards:ms=150", "cut:ListShards:count=1"]}"#);
+    assert_eq!((set.status, set.member("fault")), (200, "delay:ListShards:ms=150"));
+    let moved = admin("POST", "clock", r#"{"offset_ms": 86400000}"#);
+    assert_eq!(moved.status, 200);
+
+    let sent = std::time::Instant::now();
+    let mut cut = TcpStream::connect(endpoint.address()).expect("it listens");
+    let body = r#"{"StreamName": "s"}"#;
+    let request = format!("{}Content-Length: {}\r\n\r\n{body}", Wire::head("ListShards"), body.len());
+    cut.write_all(request.as_bytes()).expect("it is connected");
+    let mut seen = Vec::new();
+    // Closed or reset: either way that was all.
+    let _ = cut.read_to_end(&mut seen);
+    assert!(sent.elapsed() >= Duration::from_millis(150), "{:?}", sent.elapsed());
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    let (head, part) = seen.split_once("\r\n\r\n").expect("the head is whole");
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("it says its length");
+    assert_eq!(part.len(), length.parse::<usize>().expect("a number") / 2);
+
+    let whole = wire.call("ListShards", body);
+    assert_eq!((whole.status, whole.member("ShardId")), (200, "shardId-000000000000"));
+    let date = httpdate::parse_http_date(whole.header("date")).expect("a date");
+    let ahead = date.duration_since(SystemTime::now()).expect("the endpoint's clock is ahead");
+    assert!(ahead > Duration::from_secs(86_000), "{ahead:?}");
+    endpoint.stop().expect("it did not panic");
+}

@@ -8,7 +8,9 @@
 //!
 //! `model` never names the rest of this crate: a fake that shared code with the client would share its mistakes.
 
+mod admin;
 mod certificate;
+pub mod faults;
 pub mod front;
 pub mod model;
 mod server;

@@ -5,14 +5,20 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
 
 use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task};
-use weir_runtime::io::http::server::{self, BindError, Handler, Listener, ServerSettings};
+use weir_runtime::io::http::server::{self, BindError, CutAfter, Handler, Listener, ServerSettings};
 use weir_runtime::io::tls::ServerIdentity;
 use weir_runtime::signal::{self, Notifier, signal};
 
+use super::admin::{self, Clock};
 use super::certificate::Certificate;
-use super::front::{Front, Keys};
+use super::faults::Fault;
+use super::front::{Disturbance, Front, Keys};
 use super::model::{CreateStreamRequest, Model, ModelError, ModelSettings};
 
 /// Room for 10 MiB of data in base64 and for what is too much of it, so that the service's own words refuse that.
@@ -27,6 +33,8 @@ pub struct LocalSettings {
     pub keys: Option<Keys>,
     /// TLS with this certificate on every connection. `None`: none has it.
     pub certificate: Option<Certificate>,
+    /// What goes wrong on purpose, from the start.
+    pub faults: Vec<Fault>,
 }
 
 /// Why an endpoint did not start on a thread of its own.
@@ -43,27 +51,52 @@ pub enum StartError {
 /// Model and front, shared by the server's task and whoever asks from outside. The lock is held for one answer.
 #[derive(Clone)]
 struct Service {
-    answering: Arc<Mutex<(Model, Front)>>,
+    answering: Arc<Mutex<Answering>>,
     tls: Option<ServerIdentity>,
+}
+
+struct Answering {
+    model: Model,
+    front: Front,
+    clock: Clock,
+}
+
+impl Answering {
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms(facade::wall_clock_ms())
+    }
+
+    fn answer(&mut self, request: Request<Bytes>) -> Response<Bytes> {
+        let faults = self.front.faults_mut();
+        if let Some(answer) = admin::answer(faults, &mut self.clock, facade::wall_clock_ms(), &request) {
+            return answer;
+        }
+        let now_ms = self.now_ms();
+        self.front.answer(&mut self.model, now_ms, request)
+    }
 }
 
 impl Service {
     fn new(settings: LocalSettings) -> Service {
         let tls = settings.certificate.map(|certificate| certificate.identity);
-        let front = Front::new(settings.model.seed).with_keys(settings.keys);
-        Service { answering: Arc::new(Mutex::new((Model::new(settings.model), front))), tls }
+        let mut front = Front::new(settings.model.seed).with_keys(settings.keys);
+        settings.faults.into_iter().for_each(|fault| front.faults_mut().add(fault));
+        let answering = Answering { model: Model::new(settings.model), front, clock: Clock::default() };
+        Service { answering: Arc::new(Mutex::new(answering)), tls }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Model, Front)> {
+    fn lock(&self) -> MutexGuard<'_, Answering> {
         self.answering.lock().expect("a panic under this lock has ended the endpoint")
     }
 
     fn handler(&self) -> Handler {
         let service = self.clone();
         Rc::new(move |request| {
-            let (model, front) = &mut *service.lock();
-            let response = front.answer(model, facade::wall_clock_ms(), request);
-            Box::pin(std::future::ready(response))
+            let response = service.lock().answer(request);
+            match response.extensions().get::<Disturbance>() {
+                None => Box::pin(std::future::ready(response)),
+                Some(disturbance) => Box::pin(disturbed(*disturbance, response)),
+            }
         })
     }
 
@@ -83,11 +116,24 @@ impl Service {
     }
 
     fn create_stream(&self, name: &str, shards: u32) -> Result<(), ModelError> {
-        let model = &mut self.lock().0;
-        model.create_stream(facade::wall_clock_ms(), CreateStreamRequest::provisioned(name, shards))?;
-        model.activate(name);
+        let mut answering = self.lock();
+        let now_ms = answering.now_ms();
+        answering.model.create_stream(now_ms, CreateStreamRequest::provisioned(name, shards))?;
+        answering.model.activate(name);
         Ok(())
     }
+}
+
+/// Does to an answer what a fault asks for.
+async fn disturbed(disturbance: Disturbance, mut response: Response<Bytes>) -> Response<Bytes> {
+    if disturbance.delay_ms > 0 {
+        facade::sleep(Duration::from_millis(disturbance.delay_ms)).await;
+    }
+    if disturbance.cut {
+        let half = response.body().len() / 2;
+        response.extensions_mut().insert(CutAfter(half));
+    }
+    response
 }
 
 /// A local Kinesis on the executor that started it. Dropping it closes it at once.
@@ -155,12 +201,12 @@ impl LocalEndpoint {
 
     /// Records a stream has ever taken, 0 if there is none.
     pub fn record_count(&self, stream: &str) -> u64 {
-        self.service.lock().0.record_count(stream)
+        self.service.lock().model.record_count(stream)
     }
 
     /// Looks at the model, or changes it, between two requests.
     pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
-        look(&mut self.service.lock().0)
+        look(&mut self.service.lock().model)
     }
 
     /// Finishes the answers under way, for a second at most, and closes.
@@ -205,12 +251,12 @@ impl LocalThread {
 
     /// Records a stream has ever taken, 0 if there is none.
     pub fn record_count(&self, stream: &str) -> u64 {
-        self.service.lock().0.record_count(stream)
+        self.service.lock().model.record_count(stream)
     }
 
     /// Looks at the model, or changes it, between two requests.
     pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
-        look(&mut self.service.lock().0)
+        look(&mut self.service.lock().model)
     }
 
     /// Finishes the answers under way, closes, and waits, blocking, for the thread to end.

@@ -25,6 +25,7 @@
 mod answer;
 mod codec;
 mod operations;
+mod place;
 mod request;
 mod signature;
 mod value;
@@ -34,6 +35,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::faults::{Faults, Refused};
 use super::model::{Model, ModelError};
 use codec::{BadBody, Codec};
 use operations::Call;
@@ -42,11 +44,27 @@ pub use signature::Keys;
 
 const SERVICE: &str = "Kinesis_20131202";
 
-/// Turns requests into answers. Holds only what request ids are drawn from, and the keys that callers must have.
+/// Turns requests into answers. Holds only what request ids are drawn from, the keys that callers must have, and the
+/// faults in force.
 #[derive(Debug)]
 pub struct Front {
     rng: fastrand::Rng,
     keys: Option<Keys>,
+    faults: Faults,
+}
+
+/// Among a response's extensions: what whoever sends it must do to it, by a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disturbance {
+    /// Send it so much later.
+    pub delay_ms: u64,
+    /// Break it off half-way.
+    pub cut: bool,
+}
+
+/// Does this endpoint have an operation of this name?
+pub(super) fn is_operation(name: &str) -> bool {
+    operations::find(name).is_some()
 }
 
 /// A request that is refused.
@@ -54,6 +72,8 @@ pub struct Front {
 enum Refusal {
     /// In the encoding of the request: exception and sentence.
     Said { exception: &'static str, message: Option<String> },
+    /// Likewise, and the service's own fault.
+    Failed { status: StatusCode },
     /// Before the service knew which protocol it speaks: XML.
     Xml { status: StatusCode, exception: &'static str, message: Option<&'static str> },
 }
@@ -73,7 +93,7 @@ impl From<BadBody> for Refusal {
 impl Front {
     /// A front whose request ids follow from the seed.
     pub fn new(seed: u64) -> Front {
-        Front { rng: fastrand::Rng::with_seed(seed), keys: None }
+        Front { rng: fastrand::Rng::with_seed(seed), keys: None, faults: Faults::new(seed) }
     }
 
     /// With signatures judged by these keys. Without, a request must bear one, and that is all.
@@ -82,18 +102,35 @@ impl Front {
         Front { keys, ..self }
     }
 
-    /// The service's answer at this time, ms since the epoch.
+    /// The faults in force.
+    pub fn faults_mut(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// The service's answer at this time, ms since the epoch. A [`Disturbance`] is among its extensions if a fault asks
+    /// for one.
     pub fn answer(&mut self, model: &mut Model, now_ms: i64, request: Request<Bytes>) -> Response<Bytes> {
         let codec = Codec::of(content_type(&request));
-        let (status, spoken, body) = match self.respond(model, now_ms, codec, &request) {
+        let mut disturbance = Disturbance::default();
+        let (status, spoken, body) = match self.respond(model, now_ms, codec, &request, &mut disturbance) {
             Ok(body) => (StatusCode::OK, codec, body),
             Err(Refusal::Said { exception, message }) => {
                 let body = codec.unwrap_or(Codec::Json).refusal(exception, message);
                 (StatusCode::BAD_REQUEST, codec, body)
             }
+            Err(Refusal::Failed { status }) => {
+                let (exception, message) = match status {
+                    StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailableException", "The service is unavailable."),
+                    _ => ("InternalFailureException", "Internal service failure."),
+                };
+                (status, codec, codec.unwrap_or(Codec::Json).refusal(exception, Some(message.to_owned())))
+            }
             Err(Refusal::Xml { status, exception, message }) => (status, None, xml(exception, message)),
         };
         let mut response = Response::new(body);
+        if disturbance != Disturbance::default() {
+            response.extensions_mut().insert(disturbance);
+        }
         *response.status_mut() = status;
         let headers = response.headers_mut();
         if let Some(codec) = spoken {
@@ -106,11 +143,12 @@ impl Front {
     }
 
     fn respond(
-        &self,
+        &mut self,
         model: &mut Model,
         now_ms: i64,
         codec: Option<Codec>,
         request: &Request<Bytes>,
+        disturbance: &mut Disturbance,
     ) -> Result<Bytes, Refusal> {
         const NOT_TOLD: &str = "Unable to determine service/operation name to be authorized";
         let refuse = |status, exception, message| Err(Refusal::Xml { status, exception, message });
@@ -125,7 +163,8 @@ impl Front {
             };
         };
         let operation = target.filter(|(service, _)| *service == SERVICE);
-        let Some(operation) = operation.and_then(|(_, operation)| operations::find(operation)) else {
+        let name = operation.map_or("", |(_, operation)| operation);
+        let Some(operation) = operations::find(name) else {
             return Err(Refusal::Said { exception: "UnknownOperationException", message: None });
         };
         signature::present(request)?;
@@ -133,7 +172,18 @@ impl Front {
             signature::judge(keys, now_ms, request)?;
         }
         let call = Call { now_ms, codec, body: request.body() };
-        Ok(codec.write(operation(model, &call)?))
+        let verdict = self.faults.verdict(|| place::of(model, name, &call));
+        *disturbance = Disturbance { delay_ms: verdict.delay_ms, cut: verdict.cut };
+        if let Some(refused) = verdict.refusal {
+            return Err(by_fault(refused, name));
+        }
+        model.throttle_puts(verdict.puts);
+        let answered = operation(model, &call).map(|answer| codec.write(answer));
+        self.faults.on_throttled_puts(model.throttled_puts());
+        match verdict.lost {
+            Some(status) => Err(by_fault(Refused::Failed(status), name)),
+            None => answered,
+        }
     }
 
     /// A UUID of version 4.
@@ -148,6 +198,20 @@ impl Front {
         let mut bytes = [0; 72];
         self.rng.fill(&mut bytes);
         HeaderValue::try_from(base64_simd::STANDARD.encode_to_string(bytes)).expect("base64 is visible ASCII")
+    }
+}
+
+/// A refusal that a fault asks for. It says so: nobody should look for its cause in the limits.
+fn by_fault(refused: Refused, operation: &str) -> Refusal {
+    let of_data = matches!(operation, "GetRecords" | "GetShardIterator" | "PutRecord" | "PutRecords");
+    let said = |exception, message: &str| Refusal::Said { exception, message: Some(message.to_owned()) };
+    match refused {
+        Refused::Throttled if of_data => said("ProvisionedThroughputExceededException", "Rate exceeded (by a fault)."),
+        Refused::Throttled => said("LimitExceededException", "Rate exceeded (by a fault)."),
+        Refused::Expired => said("ExpiredIteratorException", "Iterator expired (by a fault)."),
+        Refused::Failed(status) => {
+            Refusal::Failed { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR) }
+        }
     }
 }
 

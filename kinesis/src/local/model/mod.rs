@@ -37,7 +37,7 @@ pub use list::{
     ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter, StreamDescription,
     StreamSummary,
 };
-pub use put::{Placed, PutAnswer, PutEntry, PutFailure, RECORDS_MAX};
+pub use put::{Placed, PutAnswer, PutEntry, PutFailure, PutThrottle, RECORDS_MAX};
 pub use read::{ChildShard, GetRecordsAnswer, IteratorPosition, RecordView, Records};
 pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};
@@ -151,13 +151,24 @@ pub struct Model {
     now_ms: i64,
     generations: u64,
     streams: BTreeMap<Box<str>, Stream>,
+    /// What is to happen to the records of the next put call, and what did to those of the last.
+    put_throttle: Option<PutThrottle>,
+    throttled_puts: u64,
 }
 
 impl Model {
     /// An account without streams.
     pub fn new(settings: ModelSettings) -> Model {
         let rng = fastrand::Rng::with_seed(settings.seed);
-        Model { settings, rng, now_ms: i64::MIN, generations: 0, streams: BTreeMap::new() }
+        Model {
+            settings,
+            rng,
+            now_ms: i64::MIN,
+            generations: 0,
+            streams: BTreeMap::new(),
+            put_throttle: None,
+            throttled_puts: 0,
+        }
     }
 
     /// What the model was made with.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::sequence::SequenceNumber;
 use super::shard::{ShardId, StoredRecord};
 use super::stream::Stream;
+use super::throughput::RateExceeded;
 use super::validation::{PARTITION_KEY_CHARS_MAX, Violations};
 use super::{Context, ErrorCode, Model, ModelError, invalid};
 
@@ -46,6 +47,19 @@ pub struct PutFailure {
     pub code: &'static str,
     /// The service's sentence.
     pub message: String,
+}
+
+/// Records to be throttled on purpose, whatever their shard has had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PutThrottle {
+    /// Only those of this shard.
+    pub shard: Option<ShardId>,
+    /// The part of them, 0 to 1.
+    pub rate: f64,
+    /// So many at most.
+    pub left: u64,
+    /// Decides which.
+    pub seed: u64,
 }
 
 /// What became of each record, in the order they were given.
@@ -113,6 +127,17 @@ impl Model {
         Ok(self.take(now_ms, stream, routed).collect())
     }
 
+    /// From the next put call on, until told otherwise: throttles records on purpose. Counts anew.
+    pub fn throttle_puts(&mut self, throttle: Option<PutThrottle>) {
+        self.put_throttle = throttle;
+        self.throttled_puts = 0;
+    }
+
+    /// Records throttled on purpose since that was asked for.
+    pub fn throttled_puts(&self) -> u64 {
+        self.throttled_puts
+    }
+
     /// Stores records that passed every check. Lazy: the caller must drain it.
     fn take<'e>(
         &mut self,
@@ -120,7 +145,8 @@ impl Model {
         stream: &str,
         entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
     ) -> impl Iterator<Item = Result<Placed, PutFailure>> {
-        let Model { streams, rng, settings, .. } = self;
+        let Model { streams, rng, settings, put_throttle, throttled_puts, .. } = self;
+        let mut coins = fastrand::Rng::with_seed(put_throttle.map_or(0, |throttle| throttle.seed));
         let cx = Context { account: &settings.account };
         let limited = settings.throughput_limits;
         let stream = streams.get_mut(stream).expect("looked up by the caller");
@@ -129,10 +155,19 @@ impl Model {
         entries.into_iter().map(move |(hash_key, entry)| {
             let id = stream.shards.taking(hash_key);
             let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
+            let mut on_purpose = || {
+                let throttle = put_throttle.as_mut().filter(|throttle| {
+                    throttle.left > 0 && throttle.shard.is_none_or(|shard| shard == id) && coins.f64() < throttle.rate
+                });
+                throttle.map(|throttle| throttle.left -= 1).is_some()
+            };
+            if on_purpose() {
+                *throttled_puts += 1;
+                return Err(failure(RateExceeded, id, &stream.name, cx));
+            }
             if limited && let Err(exceeded) = shard.throughput.put(now_ms, entry.partition_key.len() + entry.data.len())
             {
-                let message = exceeded.message(id, &stream.name, cx);
-                return Err(PutFailure { code: ErrorCode::ProvisionedThroughputExceeded.name(), message });
+                return Err(failure(exceeded, id, &stream.name, cx));
             }
             stream.last_index += rng.u64(1..=INDEX_STEP_MAX);
             stream.records_taken += 1;
@@ -149,6 +184,11 @@ impl Model {
             Ok(Placed { shard: id, sequence })
         })
     }
+}
+
+fn failure(exceeded: RateExceeded, shard: ShardId, stream: &str, cx: Context<'_>) -> PutFailure {
+    let message = exceeded.message(shard, stream, cx);
+    PutFailure { code: ErrorCode::ProvisionedThroughputExceeded.name(), message }
 }
 
 fn lower_first(name: &str) -> String {

@@ -158,6 +158,11 @@ impl Model {
         Ok(token.seal(seed))
     }
 
+    /// The stream and shard that an iterator of ours is for, expired or not.
+    pub fn place_of(&self, iterator: &str) -> Option<(String, ShardId)> {
+        IteratorToken::open(self.settings.seed, iterator).map(|token| (token.stream, token.shard))
+    }
+
     /// GetRecords: the next page at an iterator.
     ///
     /// # Errors

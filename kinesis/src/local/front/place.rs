@@ -1,0 +1,36 @@
+//! Where a call goes, for faults that are meant for one stream or shard.
+
+use serde::Deserialize;
+
+use super::operations::Call;
+use super::request::{Text, plain};
+use crate::local::faults::Place;
+use crate::local::model::{Model, ShardId};
+
+/// The members that say it. Whatever else there is, or is wrong, is the operation's to judge.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named<'a> {
+    #[serde(borrow)]
+    stream_name: Option<Text<'a>>,
+    #[serde(rename = "StreamARN", borrow)]
+    stream_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    shard_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    shard_iterator: Option<Text<'a>>,
+}
+
+pub fn of(model: &Model, operation: &str, call: &Call<'_>) -> Place {
+    let named: Named<'_> = call.codec.read(call.body).unwrap_or_default();
+    let by_iterator = plain(&named.shard_iterator).and_then(|iterator| model.place_of(iterator));
+    let by_arn = || plain(&named.stream_arn).and_then(|arn| arn.split_once(":stream/")).map(|(_, stream)| stream);
+    let (stream, shard) = match by_iterator {
+        Some((stream, shard)) => (Some(stream), Some(shard)),
+        None => {
+            let stream = plain(&named.stream_name).or_else(by_arn).map(str::to_owned);
+            (stream, plain(&named.shard_id).and_then(ShardId::parse))
+        }
+    };
+    Place { operation: operation.to_owned(), stream, shard }
+}

@@ -1,0 +1,123 @@
+//! Reshards, and everything a stream is set to.
+
+use super::*;
+
+#[test]
+fn stream_is_split_merged_and_scaled_over_the_wire() {
+    let mut endpoint = endpoint();
+    endpoint.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 2}));
+    let (zero, one) = ("shardId-000000000000", "shardId-000000000001");
+    let split = json!({"StreamName": "s", "ShardToSplit": zero, "NewStartingHashKey": "1000"});
+    assert_eq!(endpoint.ok("SplitShard", &split), Value::Null, "the answer has no body");
+    let merge = json!({"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s", "ShardToMerge": "shardId-3",
+        "AdjacentShardToMerge": one});
+    endpoint.ok("MergeShards", &merge);
+    let scale = json!({"StreamName": "s", "TargetShardCount": 4, "ScalingType": "UNIFORM_SCALING"});
+    let scaled = endpoint.ok("UpdateShardCount", &scale);
+    assert_eq!(
+        scaled,
+        json!({"StreamName": "s", "CurrentShardCount": 2, "TargetShardCount": 4,
+            "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s"})
+    );
+    let listed = endpoint.ok("ListShards", &json!({"StreamName": "s"}));
+    let merged = &listed["Shards"][4];
+    assert_eq!(merged["ShardId"], "shardId-000000000004");
+    assert_eq!(
+        (&merged["ParentShardId"], &merged["AdjacentParentShardId"]),
+        (&json!("shardId-000000000003"), &json!(one))
+    );
+    assert!(merged["SequenceNumberRange"]["EndingSequenceNumber"].is_string(), "scaling went on from there");
+
+    let (exception, message) = endpoint.refused("UpdateShardCount", &json!({"StreamName": "s"}));
+    assert_eq!(exception, "ValidationException");
+    assert!(message.starts_with("2 validation errors detected: Value null at 'targetShardCount'"), "{message}");
+    let other = json!({"StreamName": "s", "TargetShardCount": 4, "ScalingType": "ODD"});
+    assert!(endpoint.refused("UpdateShardCount", &other).1.contains("enum value set: [UNIFORM_SCALING]"));
+}
+
+#[test]
+fn every_setting_of_a_stream_goes_over_the_wire() {
+    let mut endpoint = endpoint().with_stream();
+    let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let by_name = |more: Value| {
+        let mut body = json!({"StreamName": "s"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (operation, body) in [
+        ("IncreaseStreamRetentionPeriod", by_name(json!({"RetentionPeriodHours": 72}))),
+        ("DecreaseStreamRetentionPeriod", by_name(json!({"RetentionPeriodHours": 48}))),
+        ("AddTagsToStream", by_name(json!({"Tags": {"a": "1", "b": "2"}}))),
+        ("RemoveTagsFromStream", by_name(json!({"TagKeys": ["a"]}))),
+        ("TagResource", json!({"ResourceARN": arn, "Tags": {"c": "3"}})),
+        ("UntagResource", json!({"ResourceARN": arn, "TagKeys": ["c"]})),
+        ("UpdateMaxRecordSize", json!({"StreamARN": arn, "MaxRecordSizeInKiB": 2048})),
+        ("StartStreamEncryption", by_name(json!({"EncryptionType": "KMS", "KeyId": "alias/k"}))),
+        ("UpdateStreamMode", json!({"StreamARN": arn, "StreamModeDetails": {"StreamMode": "ON_DEMAND"}})),
+    ] {
+        assert_eq!(endpoint.ok(operation, &body), Value::Null, "{operation} has no body");
+    }
+    let monitoring = endpoint.ok("EnableEnhancedMonitoring", &by_name(json!({"ShardLevelMetrics": ["IncomingBytes"]})));
+    assert_eq!(monitoring["DesiredShardLevelMetrics"], json!(["IncomingBytes"]));
+    let made = endpoint.ok("RegisterStreamConsumer", &json!({"StreamARN": arn, "ConsumerName": "c"}));
+    let consumer = made["Consumer"]["ConsumerARN"].as_str().unwrap().to_owned();
+
+    let summary = endpoint.ok("DescribeStreamSummary", &json!({"StreamARN": arn}));
+    let summary = &summary["StreamDescriptionSummary"];
+    for (member, value) in [
+        ("RetentionPeriodHours", json!(48)),
+        ("MaxRecordSizeInKiB", json!(2048)),
+        ("EncryptionType", json!("KMS")),
+        ("KeyId", json!("alias/k")),
+        ("StreamModeDetails", json!({"StreamMode": "ON_DEMAND"})),
+        ("EnhancedMonitoring", json!([{"ShardLevelMetrics": ["IncomingBytes"]}])),
+        ("ConsumerCount", json!(1)),
+    ] {
+        assert_eq!(summary[member], value, "{member}");
+    }
+    let tags = json!([{"Key": "b", "Value": "2"}]);
+    assert_eq!(endpoint.ok("ListTagsForStream", &by_name(json!({}))), json!({"Tags": tags, "HasMoreTags": false}));
+    assert_eq!(endpoint.ok("ListTagsForResource", &json!({"ResourceARN": arn})), json!({"Tags": tags}));
+    let described = endpoint.ok("DescribeStreamConsumer", &json!({"ConsumerARN": consumer}));
+    assert_eq!(described["ConsumerDescription"]["StreamARN"], arn);
+    let listed = endpoint.ok("ListStreamConsumers", &json!({"StreamARN": arn}));
+    assert_eq!(listed["Consumers"][0]["ConsumerStatus"], "ACTIVE");
+    assert_eq!(endpoint.ok("DescribeLimits", &json!({}))["OnDemandStreamCount"], 1);
+    let account = endpoint.ok("DescribeAccountSettings", &json!({}));
+    assert_eq!(account["MinimumThroughputBillingCommitment"]["Status"], "DISABLED");
+
+    let subscribe =
+        json!({"ConsumerARN": consumer, "ShardId": "shardId-000000000000", "StartingPosition": {"Type": "LATEST"}});
+    let (exception, message) = endpoint.refused("SubscribeToShard", &subscribe);
+    assert_eq!(exception, "InvalidArgumentException");
+    assert!(message.contains("read the shard with GetRecords"), "{message}");
+    assert_eq!(endpoint.ok("DeregisterStreamConsumer", &json!({"StreamARN": arn, "ConsumerName": "c"})), Value::Null);
+}
+
+#[test]
+fn absent_and_odd_settings_are_refused_by_name() {
+    let mut endpoint = endpoint().with_stream();
+    for (operation, part) in [
+        ("IncreaseStreamRetentionPeriod", "'retentionPeriodHours'"),
+        ("AddTagsToStream", "'tags'"),
+        ("RemoveTagsFromStream", "'tagKeys'"),
+        ("TagResource", "'resourceARN'"),
+        ("UpdateStreamMode", "'streamModeDetails'"),
+        ("UpdateMaxRecordSize", "'maxRecordSizeInKiB'"),
+        ("StartStreamEncryption", "'encryptionType'"),
+        ("DisableEnhancedMonitoring", "'shardLevelMetrics'"),
+        ("RegisterStreamConsumer", "'consumerName'"),
+        ("ListStreamConsumers", "'streamARN'"),
+        ("SubscribeToShard", "'startingPosition'"),
+        ("SplitShard", "'shardToSplit'"),
+        ("MergeShards", "'adjacentShardToMerge'"),
+    ] {
+        let (exception, message) = endpoint.refused(operation, &json!({"StreamName": "s"}));
+        assert_eq!(exception, "ValidationException", "{operation}");
+        assert!(message.contains(part) && message.contains("must not be null"), "{operation}: {message}");
+    }
+    let odd = json!({"StreamName": "s", "EncryptionType": "ROT13", "KeyId": "k"});
+    assert!(endpoint.refused("StartStreamEncryption", &odd).1.contains("enum value set: [NONE, KMS]"));
+    let wrong = json!({"StreamName": "s", "ShardFilter": {"Type": "AT_LATEST", "ShardId": "0"}});
+    assert_eq!(endpoint.refused("ListShards", &wrong).0, "InvalidArgumentException");
+}
