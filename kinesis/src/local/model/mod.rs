@@ -14,6 +14,7 @@ mod consumers;
 mod error;
 mod hash_key;
 mod list;
+mod memory;
 mod put;
 mod read;
 mod reshard;
@@ -75,6 +76,8 @@ pub struct ModelSettings {
     pub shard_end: ShardEnd,
     /// Shards the account may have.
     pub shard_limit: u32,
+    /// Memory that records may take; the oldest go when it is reached. `None`: any.
+    pub memory_bytes_max: Option<u64>,
     /// Are the limits kept on what a shard takes and gives in a second?
     pub throughput_limits: bool,
     /// One of so many GetRecords calls with records ahead answers none of them, as the service may; 0: never.
@@ -92,6 +95,7 @@ impl Default for ModelSettings {
             update_delay_ms: 500,
             shard_end: ShardEnd::BySeed,
             shard_limit: 20_000,
+            memory_bytes_max: None,
             throughput_limits: false,
             empty_page_one_in: 0,
         }
@@ -154,6 +158,9 @@ pub struct Model {
     /// What is to happen to the records of the next put call, and what did to those of the last.
     put_throttle: Option<PutThrottle>,
     throttled_puts: u64,
+    /// Not less than what records take, as counted last and added to since.
+    held_bytes_at_most: u64,
+    trimmed_for_memory: u64,
 }
 
 impl Model {
@@ -168,6 +175,8 @@ impl Model {
             streams: BTreeMap::new(),
             put_throttle: None,
             throttled_puts: 0,
+            held_bytes_at_most: 0,
+            trimmed_for_memory: 0,
         }
     }
 

@@ -91,7 +91,7 @@ impl Model {
             check_ordering(ordering, now_ms, found, cx)?;
         }
         let hash_key = checked_hash_key(&entry, found.record_bytes_max)?;
-        Ok(self.take(now_ms, stream, [(hash_key, entry)]).next().expect("one for one"))
+        Ok(self.take(now_ms, stream, [(hash_key, entry)]).pop().expect("one for one"))
     }
 
     /// PutRecords: each record is taken or, if its shard has had enough, not; or the whole call is refused. The answer
@@ -124,7 +124,7 @@ impl Model {
         for entry in entries {
             routed.push((checked_hash_key(&entry, record_bytes_max)?, entry));
         }
-        Ok(self.take(now_ms, stream, routed).collect())
+        Ok(self.take(now_ms, stream, routed))
     }
 
     /// From the next put call on, until told otherwise: throttles records on purpose. Counts anew.
@@ -138,13 +138,13 @@ impl Model {
         self.throttled_puts
     }
 
-    /// Stores records that passed every check. Lazy: the caller must drain it.
+    /// Stores records that passed every check, one result for each.
     fn take<'e>(
         &mut self,
         now_ms: i64,
         stream: &str,
         entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
-    ) -> impl Iterator<Item = Result<Placed, PutFailure>> {
+    ) -> PutAnswer {
         let Model { streams, rng, settings, put_throttle, throttled_puts, .. } = self;
         let mut coins = fastrand::Rng::with_seed(put_throttle.map_or(0, |throttle| throttle.seed));
         let cx = Context { account: &settings.account };
@@ -152,7 +152,8 @@ impl Model {
         let stream = streams.get_mut(stream).expect("looked up by the caller");
         let horizon_ms = stream.horizon_ms(now_ms);
         stream.last_arrival_ms = now_ms;
-        entries.into_iter().map(move |(hash_key, entry)| {
+        let mut added_bytes = 0;
+        let answer = entries.into_iter().map(|(hash_key, entry)| {
             let id = stream.shards.taking(hash_key);
             let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
             let mut on_purpose = || {
@@ -174,15 +175,20 @@ impl Model {
             let index = stream.last_index;
             shard.trim(horizon_ms);
             let sequence = shard.sequence(index, now_ms);
-            shard.records.push_back(StoredRecord {
+            let before = shard.held_bytes;
+            shard.push(StoredRecord {
                 index,
                 digits: sequence.digits(),
                 arrival_ms: now_ms,
                 partition_key: entry.partition_key.into(),
                 data: entry.data,
             });
+            added_bytes += shard.held_bytes - before;
             Ok(Placed { shard: id, sequence })
-        })
+        });
+        let answer = answer.collect();
+        self.keep_within_memory(added_bytes);
+        answer
     }
 }
 

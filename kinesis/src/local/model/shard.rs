@@ -91,6 +91,8 @@ pub(super) struct Shard {
     pub created_s: u64,
     pub closed: Option<Closed>,
     pub throughput: Throughput,
+    /// Memory that the records take, about.
+    pub held_bytes: u64,
     /// Rising by index. Trimmed at the front.
     pub records: VecDeque<StoredRecord>,
 }
@@ -107,6 +109,7 @@ impl Shard {
             created_s,
             closed: None,
             throughput: Throughput::new(),
+            held_bytes: 0,
             records: VecDeque::new(),
         }
     }
@@ -125,9 +128,21 @@ impl Shard {
 
     /// Forgets records that came before `horizon_ms`. O(records forgotten).
     pub fn trim(&mut self, horizon_ms: i64) {
-        while self.records.front().is_some_and(|record| record.arrival_ms < horizon_ms) {
-            self.records.pop_front();
+        let mut trimmed = false;
+        while let Some(record) = self.records.pop_front_if(|record| record.arrival_ms < horizon_ms) {
+            self.held_bytes -= held_bytes(&record);
+            trimmed = true;
         }
+        // A queue keeps the room that it once had; half of it unused is enough.
+        if trimmed && self.records.capacity() / 4 > self.records.len() {
+            self.records.shrink_to(self.records.len() * 2);
+        }
+    }
+
+    /// Takes a record behind all others.
+    pub fn push(&mut self, record: StoredRecord) {
+        self.held_bytes += held_bytes(&record);
+        self.records.push_back(record);
     }
 
     /// Where the first record stands that lies at or behind the index and came at or after the time. O(log n).
@@ -145,6 +160,10 @@ impl Shard {
             last_sequence: self.last_sequence(),
         }
     }
+}
+
+fn held_bytes(record: &StoredRecord) -> u64 {
+    u64::try_from(record.held_bytes()).expect("memory has less than 2^64 bytes")
 }
 
 /// Whole seconds since the epoch, 0 before it: what fits a sequence number.

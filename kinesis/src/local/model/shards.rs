@@ -44,6 +44,15 @@ impl Shards {
         self.all.iter_mut().for_each(|shard| shard.trim(horizon_ms));
     }
 
+    /// Memory that all records take, about.
+    pub fn held_bytes(&self) -> u64 {
+        self.all.iter().map(|shard| shard.held_bytes).sum()
+    }
+
+    pub fn record_count(&self) -> usize {
+        self.all.iter().map(|shard| shard.records.len()).sum()
+    }
+
     pub fn open_count(&self) -> usize {
         self.open.len()
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod memory;
 mod reshard;
 mod settings;
 mod throughput;
