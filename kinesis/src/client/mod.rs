@@ -77,6 +77,9 @@ macro_rules! send {
     }};
 }
 
+// Behind `send!`, which it uses.
+mod reshard;
+
 impl Client {
     /// The client of this executor for these settings; shared with whoever holds one with the same settings.
     ///
