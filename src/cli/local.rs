@@ -8,13 +8,14 @@ use std::{
 };
 
 use clap::Args;
-use weir_kinesis::local::{Certificate, Keys, LocalSettings};
+use weir_kinesis::local::{Certificate, Keys, LocalSettings, ModelSettings, faults::Fault};
 
 use super::{output::say, signals, stream};
 use crate::{
     endpoint,
     failure::{Exit, Failure},
     job::Secret,
+    text::{bytes, grouped},
 };
 
 /// What `weir local` takes.
@@ -36,6 +37,17 @@ pub(super) struct LocalArgs {
     /// Speak TLS with a certificate made on the spot; says which file AWS_CA_BUNDLE must name
     #[arg(long)]
     tls: bool,
+    /// Let every shard take and give as much as it can, instead of 1000 records or 1 MiB a second in, and
+    /// 5 calls and 2 MiB a second out
+    #[arg(long)]
+    no_limits: bool,
+    /// Something that goes wrong on purpose, such as throttle:GetRecords:shard=1:rate=0.5 or
+    /// 5xx:PutRecords:count=3; may be given more than once
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Fault>,
+    /// Memory that records may take; the oldest go when it is reached
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes::parse)]
+    memory: u64,
 }
 
 /// Serves until the first Ctrl-C.
@@ -47,7 +59,12 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
         .map(|secret| Keys { access_key_id: args.access_key.clone(), secret_access_key: secret.0.clone() });
     let certificate = args.tls.then(|| certificate(&args.listen)).transpose()?;
     let bundle = certificate.as_ref().map(Bundle::write).transpose()?;
-    let settings = LocalSettings { keys: keys.clone(), certificate, ..LocalSettings::default() };
+    let model = ModelSettings {
+        throughput_limits: !args.no_limits,
+        memory_bytes_max: Some(args.memory),
+        ..ModelSettings::default()
+    };
+    let settings = LocalSettings { model, keys: keys.clone(), certificate, faults: args.fault.clone() };
     let endpoint = endpoint::start(&args.listen, settings, &args.stream)?;
     say(format_args!("listening on {}", endpoint.url()));
     let bundle = bundle.as_ref().map(|bundle| &*bundle.0);
@@ -55,6 +72,10 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
     eprintln!("to use it from another terminal: {}", endpoint::exports(&endpoint, keys.as_ref(), bundle));
     // A closed channel means that the listening thread is gone: nothing is left to wait for.
     let _ = interrupted.recv();
+    let trimmed = endpoint.with_model(|model| model.trimmed_for_memory());
+    if trimmed > 0 {
+        eprintln!("{} record(s) were dropped before their time to keep to --memory", grouped(trimmed, 0));
+    }
     endpoint.stop().map_err(|panic| Failure::new(Exit::Job, panic.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! How numbers, times, durations and names are read from people and shown to them.
 
+pub(crate) mod bytes;
 pub(crate) mod duration;
 mod grouped;
 pub(crate) mod local_time;

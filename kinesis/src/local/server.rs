@@ -59,6 +59,8 @@ struct Answering {
     model: Model,
     front: Front,
     clock: Clock,
+    /// Has it been said that records went to keep within memory?
+    trimming_said: bool,
 }
 
 impl Answering {
@@ -72,7 +74,15 @@ impl Answering {
             return answer;
         }
         let now_ms = self.now_ms();
-        self.front.answer(&mut self.model, now_ms, request)
+        let answer = self.front.answer(&mut self.model, now_ms, request);
+        if !self.trimming_said && self.model.trimmed_for_memory() > 0 {
+            self.trimming_said = true;
+            let bytes_max = self.model.settings().memory_bytes_max.unwrap_or(u64::MAX);
+            tracing::warn!(
+                "the local endpoint holds {bytes_max} bytes of records, its bound: the oldest go from now on"
+            );
+        }
+        answer
     }
 }
 
@@ -81,7 +91,8 @@ impl Service {
         let tls = settings.certificate.map(|certificate| certificate.identity);
         let mut front = Front::new(settings.model.seed).with_keys(settings.keys);
         settings.faults.into_iter().for_each(|fault| front.faults_mut().add(fault));
-        let answering = Answering { model: Model::new(settings.model), front, clock: Clock::default() };
+        let answering =
+            Answering { model: Model::new(settings.model), front, clock: Clock::default(), trimming_said: false };
         Service { answering: Arc::new(Mutex::new(answering)), tls }
     }
 
