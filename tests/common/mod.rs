@@ -124,11 +124,15 @@ pub struct Local {
 impl Local {
     /// Starts it on a free port with the streams given as `NAME:SHARDS`.
     pub fn start(streams: &[&str]) -> Local {
+        let flags: Vec<_> = streams.iter().flat_map(|stream| ["--stream", stream]).collect();
+        Local::start_with(&flags)
+    }
+
+    /// Starts it on a free port with these flags.
+    pub fn start_with(flags: &[&str]) -> Local {
         let mut command = weir();
         let _ = command.args(["local", "--listen", "127.0.0.1:0"]).stderr(Stdio::null()).stdout(Stdio::piped());
-        for stream in streams {
-            let _ = command.args(["--stream", stream]);
-        }
+        let _ = command.args(flags);
         let mut child = command.spawn().expect("weir local starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
