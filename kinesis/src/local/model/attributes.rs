@@ -55,7 +55,7 @@ impl Model {
     /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE;
     /// `LimitExceededException` for the third change in a day.
     pub fn update_stream_mode(&mut self, now_ms: i64, stream: &str, mode: StreamMode) -> Result<(), ModelError> {
-        let (found, now_ms) = self.to_update(now_ms, stream)?;
+        let (found, now_ms) = self.active_stream(now_ms, stream)?;
         found.mode_changed_ms.retain(|at_ms| now_ms - at_ms < DAY_MS);
         if found.mode_changed_ms.len() >= MODE_CHANGES_MAX {
             let message = format!(
@@ -79,7 +79,7 @@ impl Model {
         let mut violations = Violations::new();
         violations.range("maxRecordSizeInKiB", Some(record_kib), RECORD_KIB, RECORD_KIB_MAX);
         violations.finish()?;
-        let (found, _) = self.to_update(now_ms, stream)?;
+        let (found, _) = self.active_stream(now_ms, stream)?;
         found.record_bytes_max = usize::try_from(record_kib * 1_024).expect("within 10 MiB");
         self.updating(stream);
         Ok(())
@@ -91,7 +91,7 @@ impl Model {
     /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
     pub fn start_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
-        let (found, _) = self.to_update(now_ms, stream)?;
+        let (found, _) = self.active_stream(now_ms, stream)?;
         found.key_id = Some(key_id.to_owned());
         self.updating(stream);
         Ok(())
@@ -103,7 +103,7 @@ impl Model {
     /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
     pub fn stop_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
-        let (found, _) = self.to_update(now_ms, stream)?;
+        let (found, _) = self.active_stream(now_ms, stream)?;
         found.key_id = None;
         self.updating(stream);
         Ok(())
@@ -132,7 +132,7 @@ impl Model {
             named.push(metric);
         }
         violations.finish()?;
-        let (found, _) = self.to_update(now_ms, stream)?;
+        let (found, _) = self.active_stream(now_ms, stream)?;
         let is_named = |metric: &&str| named.contains(&ALL_METRICS) || named.contains(metric);
         let current = found.shard_metrics.clone();
         let desired = |metric: &&str| if is_named(metric) { on } else { current.contains(metric) };
@@ -153,7 +153,7 @@ impl Model {
     }
 
     /// The stream, if it is ACTIVE.
-    fn to_update(&mut self, now_ms: i64, stream: &str) -> Result<(&mut Stream, i64), ModelError> {
+    fn active_stream(&mut self, now_ms: i64, stream: &str) -> Result<(&mut Stream, i64), ModelError> {
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
         found.active(now_ms, cx)?;

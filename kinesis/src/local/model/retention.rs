@@ -14,7 +14,7 @@ impl Model {
     /// `InvalidArgumentException` outside 24 to 8,760 hours and below the present period; `ResourceInUseException`
     /// unless the stream is ACTIVE; `ValidationException`, `ResourceNotFoundException`.
     pub fn increase_retention(&mut self, now_ms: i64, stream: &str, hours: i64) -> Result<(), ModelError> {
-        let (found, now_ms) = self.to_retain(now_ms, stream, hours)?;
+        let (found, now_ms) = self.retainable_stream(now_ms, stream, hours)?;
         let present = found.retention_hours;
         if hours < present {
             return Err(invalid(format!(
@@ -33,7 +33,7 @@ impl Model {
     /// `InvalidArgumentException` outside 24 to 8,760 hours and above the present period; `ResourceInUseException`
     /// unless the stream is ACTIVE; `ValidationException`, `ResourceNotFoundException`.
     pub fn decrease_retention(&mut self, now_ms: i64, stream: &str, hours: i64) -> Result<(), ModelError> {
-        let (found, now_ms) = self.to_retain(now_ms, stream, hours)?;
+        let (found, now_ms) = self.retainable_stream(now_ms, stream, hours)?;
         let present = found.retention_hours;
         if hours > present {
             return Err(invalid(format!(
@@ -46,7 +46,7 @@ impl Model {
         Ok(())
     }
 
-    fn to_retain(&mut self, now_ms: i64, stream: &str, hours: i64) -> Result<(&mut Stream, i64), ModelError> {
+    fn retainable_stream(&mut self, now_ms: i64, stream: &str, hours: i64) -> Result<(&mut Stream, i64), ModelError> {
         let now_ms = self.advance(now_ms);
         let (found, cx) = self.stream_mut(stream)?;
         found.active(now_ms, cx)?;
