@@ -342,3 +342,5 @@ fn rounded_ms(time: &DateTime) -> i64 {
 mod scripted;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -13,7 +13,7 @@ use weir_runtime::source::Source as _;
 const SECRET: &str = "wJalrXUtnFEMI-secret";
 const EMPTY_PAGE: &str = r#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#;
 
-fn run<F: Future>(f: F) -> F::Output {
+pub(super) fn run<F: Future>(f: F) -> F::Output {
     facade::run_here(f).expect("an executor starts here")
 }
 
@@ -449,10 +449,14 @@ fn request_that_a_service_says_over_again_is_not_passed_on() {
     });
 }
 
-/// What the environment says is a process's affair: runs the named test alone, with only these variables.
 fn rerun(test: &str, variables: &[(&str, &str)]) {
+    rerun_in("tests", test, variables);
+}
+
+/// What the environment says is a process's affair: runs the named test alone, with only these variables.
+pub(super) fn rerun_in(module: &str, test: &str, variables: &[(&str, &str)]) {
     let output = Command::new(std::env::current_exe().expect("a test has a path"))
-        .args(["--exact", &format!("client::tests::{test}"), "--nocapture"])
+        .args(["--exact", &format!("client::{module}::{test}"), "--nocapture"])
         .env_clear()
         .env("HOME", "/nonexistent")
         .env("WEIR_TEST_INNER", "1")
@@ -463,7 +467,7 @@ fn rerun(test: &str, variables: &[(&str, &str)]) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-fn is_inner() -> bool {
+pub(super) fn is_inner() -> bool {
     std::env::var_os("WEIR_TEST_INNER").is_some()
 }
 
