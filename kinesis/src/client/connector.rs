@@ -5,6 +5,7 @@
 //! executors is correct too.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
@@ -23,19 +24,32 @@ use weir_runtime::facade;
 use weir_runtime::io::http::{ClientSettings, HttpClient, HttpError, Patience, Poison};
 use weir_runtime::io::tls::Trust;
 
+use super::proxy::Proxies;
+
 /// Nothing more of a body for that long, and the call is given up.
 const STALL: Duration = Duration::from_secs(10);
 
 thread_local! {
     /// The pool of the executor that runs on this thread; tests run several there, one after the other.
-    static POOL: RefCell<Option<(usize, HttpClient)>> = const { RefCell::new(None) };
+    static POOL: RefCell<Option<(usize, Pool)>> = const { RefCell::new(None) };
 }
 
-fn pool() -> HttpClient {
+/// Connections, and what the environment said when the first was made.
+#[derive(Clone)]
+struct Pool {
+    client: HttpClient,
+    proxies: Rc<Proxies>,
+}
+
+fn pool() -> Pool {
     let executor = facade::executor_id();
+    let make = || {
+        let proxies = Rc::new(Proxies::of(|name| std::env::var(name).ok()));
+        Pool { client: HttpClient::new(client_settings()), proxies }
+    };
     POOL.with_borrow_mut(|pool| match pool {
-        Some((owner, client)) if *owner == executor => client.clone(),
-        _ => pool.insert((executor, HttpClient::new(client_settings()))).1.clone(),
+        Some((owner, pool)) if *owner == executor => pool.clone(),
+        _ => pool.insert((executor, make())).1.clone(),
     })
 }
 
@@ -89,8 +103,10 @@ async fn call(mut request: HttpRequest, patience: Patience) -> Result<HttpRespon
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (mut head, _) = request.into_parts();
     head.extensions.insert(poison);
+    let Pool { client, proxies } = pool();
+    proxies.check(&head.uri).map_err(|refusal| ConnectorError::user(refusal.into()))?;
     let address = Address(head.uri.authority().map(ToString::to_string).unwrap_or_default());
-    let mut answer = pool().call_within(http::Request::from_parts(head, body), patience).await.map_err(classify)?;
+    let mut answer = client.call_within(http::Request::from_parts(head, body), patience).await.map_err(classify)?;
     answer.extensions_mut().insert(address);
     HttpResponse::try_from(answer.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
 }

@@ -10,6 +10,7 @@ use weir_runtime::io::http::{HttpError, Waited};
 use weir_runtime::io::tls::{TlsProblem, TrustError};
 
 use super::connector::Address;
+use super::proxy::ProxyRefusal;
 pub use crate::protocol::ErrorKind;
 
 /// Why a call gave no answer.
@@ -60,6 +61,10 @@ impl ServiceError {
     {
         if let Some(http) = find::<HttpError>(&error) {
             return ServiceError::from_http(operation, http);
+        }
+        if let Some(refusal) = find::<ProxyRefusal>(&error) {
+            let message = sentence(&refusal.to_string(), ProxyRefusal::REMEDY);
+            return ServiceError::new(operation, ErrorKind::Region, "Proxy", message);
         }
         if let SdkError::TimeoutError(_) = &error {
             return ServiceError::new(operation, ErrorKind::Timeout, "Timeout", "no answer in time; it is tried again");

@@ -9,6 +9,7 @@ mod connector;
 mod decode;
 mod endpoint;
 mod error;
+mod proxy;
 mod settings;
 mod timing;
 

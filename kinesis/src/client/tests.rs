@@ -520,6 +520,31 @@ fn hanging_instance_metadata_does_not_hold_up_the_answer() {
     });
 }
 
+#[test]
+fn proxy_that_the_environment_asks_for_is_refused_and_the_remedy_said() {
+    if !is_inner() {
+        return rerun(
+            "proxy_that_the_environment_asks_for_is_refused_and_the_remedy_said",
+            &[("HTTP_PROXY", "http://user:hunter2@127.0.0.1:1"), ("HTTPS_PROXY", "http://127.0.0.1:1")],
+        );
+    }
+    run(async {
+        let near = Scripted::start(|peer| {
+            while peer.request().is_some() {
+                respond(peer, 200, EMPTY_PAGE);
+            }
+        });
+        connect(&near).await.get_records("it".into(), 1).await.expect("this machine needs no proxy");
+        let far = ServiceSettings { endpoint_url: Some("http://kinesis.invalid:1".into()), ..settings(&near) };
+        let error = Client::connect(&far).await.expect("keys are set").list_streams().await.expect_err("a proxy");
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Region, "Proxy"));
+        assert_eq!(
+            error.message,
+            "HTTP_PROXY is set and kinesis.invalid is not in NO_PROXY, but HTTP proxies are not supported; add the host to NO_PROXY if it can be reached directly, for example by a VPC endpoint"
+        );
+    });
+}
+
 /// The access key and region a request was signed with.
 fn signer(head: &str) -> Option<(String, String)> {
     let credential = head.lines().find_map(|line| line.split_once("Credential="))?.1;

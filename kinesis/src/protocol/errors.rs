@@ -31,7 +31,7 @@ pub enum ErrorKind {
     AccessDenied,
     /// No credentials, or ones the service does not take (`UnrecognizedClient`, `ExpiredTokenException`, bad signature).
     Credentials,
-    /// No region is set, or the endpoint is not a Kinesis endpoint of it.
+    /// No region is set, or the settings lead to no Kinesis endpoint of it (not an address, only through a proxy).
     Region,
     /// The endpoint's certificate is not trusted, or the authorities to judge it by cannot be had.
     Tls,

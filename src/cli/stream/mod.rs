@@ -95,7 +95,7 @@ pub(super) fn main(args: &StreamArgs) -> Result<ExitCode, Failure> {
 /// A call's error with the exit code of whoever has to act.
 fn failure(error: ServiceError) -> Failure {
     let exit = match (error.kind, error.code.as_str()) {
-        (ErrorKind::Region, "NoRegion" | "BadEndpoint") => Exit::Usage,
+        (ErrorKind::Region, "NoRegion" | "BadEndpoint" | "Proxy") => Exit::Usage,
         (ErrorKind::Tls, _) => Exit::Environment,
         _ => Exit::Service,
     };
