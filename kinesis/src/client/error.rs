@@ -3,13 +3,13 @@
 use std::error::Error;
 use std::fmt;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use weir_runtime::io::http::{HttpError, Waited};
 use weir_runtime::io::tls::{TlsProblem, TrustError};
 
 use super::connector::Address;
+use super::credentials::Refusal;
 use super::proxy::ProxyRefusal;
 pub use crate::protocol::ErrorKind;
 
@@ -18,7 +18,7 @@ pub use crate::protocol::ErrorKind;
 pub struct ServiceError {
     /// Decides what is done about it.
     pub kind: ErrorKind,
-    /// The service's name for it, or ours: `NoCredentials`, `NoRegion`, `Connection`, `Timeout`, `HTTP 503`.
+    /// The service's name for it, or ours: `NoCredentials`, `NoRegion`, `Tls`, `Proxy`, `Connection`, `Timeout`, `HTTP 503`.
     pub code: String,
     /// What happened and what to do, in one sentence without secrets.
     pub message: String,
@@ -59,18 +59,15 @@ impl ServiceError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        if let Some(http) = find::<HttpError>(&error) {
-            return ServiceError::from_http(operation, http);
+        // Before the rest: it may itself tell of a call, to those who give credentials.
+        if let Some(refusal) = find::<Refusal>(&error) {
+            return refusal.clone().into_error(operation);
         }
-        if let Some(refusal) = find::<ProxyRefusal>(&error) {
-            let message = sentence(&refusal.to_string(), ProxyRefusal::REMEDY);
-            return ServiceError::new(operation, ErrorKind::Region, "Proxy", message);
+        if let Some(unsent) = unsent(operation, &error) {
+            return unsent;
         }
         if let SdkError::TimeoutError(_) = &error {
             return ServiceError::new(operation, ErrorKind::Timeout, "Timeout", "no answer in time; it is tried again");
-        }
-        if let Some(refused) = find::<CredentialsError>(&error) {
-            return ServiceError::no_credentials(operation, &refused.to_string(), "");
         }
         let Some(answer) = error.raw_response() else {
             // What cannot be made into a request never will; other trouble on our side of the wire may pass.
@@ -122,13 +119,16 @@ impl ServiceError {
         };
         ServiceError::new(operation, kind, code, sentence(&error.to_string(), remedy))
     }
+}
 
-    pub(super) fn no_credentials(operation: &'static str, why: &str, more: &str) -> Self {
-        let message = format!(
-            "no AWS credentials were found ({why}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has them with --profile or AWS_PROFILE{more}"
-        );
-        ServiceError::new(operation, ErrorKind::Credentials, "NoCredentials", message)
+/// What our connections have said about a call, if it was they.
+pub(super) fn unsent(operation: &'static str, error: &(dyn Error + 'static)) -> Option<ServiceError> {
+    if let Some(http) = find::<HttpError>(error) {
+        return Some(ServiceError::from_http(operation, http));
     }
+    let refusal = find::<ProxyRefusal>(error)?;
+    let message = sentence(&refusal.to_string(), ProxyRefusal::REMEDY);
+    Some(ServiceError::new(operation, ErrorKind::Region, "Proxy", message))
 }
 
 /// The code of an answer that has none of the service's, if it comes from something on the way and will pass, or says by
@@ -229,7 +229,7 @@ fn sentence(said: &str, remedy: &str) -> String {
     format!("{}; {remedy}", said.trim_end_matches('.'))
 }
 
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -241,7 +241,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 /// An error and its causes. Identical neighbours, which wrappers make, are said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts = vec![error.to_string()];
     let mut next = error.source();
     while let Some(error) = next {

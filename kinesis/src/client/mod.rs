@@ -6,6 +6,7 @@
 
 mod answers;
 mod connector;
+mod credentials;
 mod decode;
 mod endpoint;
 mod error;
@@ -15,6 +16,7 @@ mod timing;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{HashKeyRange, PutRecordsRequestEntry, Shard, ShardIteratorType};
@@ -28,6 +30,7 @@ pub use answers::{
 pub use error::{ErrorKind, ServiceError};
 pub use settings::ServiceSettings;
 
+use credentials::Snapshot;
 use timing::TimingSlot;
 
 /// What a call gives: a future of the executor it was made on.
@@ -49,6 +52,18 @@ struct Inner {
     /// Repeats what may pass by itself.
     control: aws_sdk_kinesis::Client,
     last_timing: Cell<Option<CallTiming>>,
+    /// Whose credentials are used, unless they are keys of the settings.
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Inner {
+    /// Takes an error down that says something about the credentials.
+    fn sorted(&self, error: ServiceError) -> ServiceError {
+        if let (ErrorKind::Credentials, Some(snapshot)) = (error.kind, &self.snapshot) {
+            snapshot.distrust();
+        }
+        error
+    }
 }
 
 /// A stream's name or ARN, as requests have them apart.
@@ -74,7 +89,9 @@ macro_rules! send {
         let answer = $request.customize().interceptor(slot.clone()).send().await;
         let timing = slot.take();
         $client.0.last_timing.set(timing.or($client.0.last_timing.get()));
-        answer.map(|answer| (answer, timing)).map_err(|error| ServiceError::from_sdk($operation, error))
+        answer
+            .map(|answer| (answer, timing))
+            .map_err(|error| $client.0.sorted(ServiceError::from_sdk($operation, error)))
     }};
 }
 

@@ -4,6 +4,7 @@
 //! Credentials are looked for in this order: keys in the settings; the environment (not if a profile is named in the settings);
 //! the profile; a web identity; the container's; the instance's. The instance is asked once and for at most about a second, and
 //! not at all if the endpoint is on this machine: whoever runs a local endpoint should learn at once that keys are missing.
+//! All but keys in the settings are shared by the clients of the process (`credentials`).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,22 +15,21 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::SdkConfig;
-use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
-use aws_config::imds;
-use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_kinesis::config::{Region, StalledStreamProtectionConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_kinesis::config::{IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime::client::retries::RetryPartition;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use weir_runtime::facade;
 
 use super::connector::{Connector, Timers};
+use super::credentials::{self, Refusal, SnapshotReader};
 use super::error::{ErrorKind, ServiceError};
 use super::{Client, Inner, endpoint};
 
@@ -95,26 +95,22 @@ async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let keys = given_keys(settings)?;
     let local = is_local(endpoint::given(settings, |name| std::env::var(name).ok())?.as_deref());
     let conf = ProviderConfig::without_region().with_http_client(Connector).with_sleep_impl(Timers);
-    let imds = (!local).then(|| {
-        let patience = Duration::from_millis(500);
-        imds::Client::builder()
-            .configure(&conf)
-            .max_attempts(1)
-            .connect_timeout(patience)
-            .read_timeout(patience)
-            .build()
-    });
     let region = match &settings.region {
         Some(region) => Some(Region::new(region.clone())),
-        None => find_region(settings, &conf, imds.as_ref()).await,
+        None => find_region(settings, &conf, local).await,
     };
     let region = region.ok_or_else(|| {
         let message = "no AWS region is set; set --region or AWS_REGION, or choose a profile that has one (a local endpoint takes any, us-east-1 for example)";
         ServiceError::new(OPERATION, ErrorKind::Region, "NoRegion", message)
     })?;
-    let credentials = match keys {
-        Some(keys) => SharedCredentialsProvider::new(keys),
-        None => find_credentials(settings, &conf.with_region(Some(region.clone())), imds, local).await?,
+    let (credentials, snapshot) = match keys {
+        Some(keys) => (SharedCredentialsProvider::new(keys), None),
+        None => {
+            let conf = conf.with_region(Some(region.clone()));
+            let found = credentials::find(&conf, settings.profile.as_deref(), region.as_ref(), local).await;
+            let snapshot = found.map_err(|refusal| refused(refusal, local))?;
+            (SharedCredentialsProvider::new(SnapshotReader(snapshot.clone())), Some(snapshot))
+        }
     };
     let shared = load(settings, region, credentials).await;
     let base = aws_sdk_kinesis::config::Builder::from(&shared)
@@ -126,10 +122,19 @@ async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let retries = RetryConfig::standard().with_max_attempts(CONTROL_ATTEMPTS);
     let control = base.retry_config(retries).retry_partition(partition).build();
     Ok(Inner {
+        snapshot,
         data: aws_sdk_kinesis::Client::from_conf(data),
         control: aws_sdk_kinesis::Client::from_conf(control),
         last_timing: std::cell::Cell::new(None),
     })
+}
+
+fn refused(refusal: Refusal, local: bool) -> ServiceError {
+    let mut error = refusal.into_error(OPERATION);
+    if local && error.code == "NoCredentials" {
+        error.message.push_str(" (a local endpoint takes any keys)");
+    }
+    error
 }
 
 async fn load(settings: &ServiceSettings, region: Region, credentials: SharedCredentialsProvider) -> SdkConfig {
@@ -137,7 +142,9 @@ async fn load(settings: &ServiceSettings, region: Region, credentials: SharedCre
         .http_client(Connector)
         .sleep_impl(Timers)
         .region(region)
-        .credentials_provider(credentials);
+        .credentials_provider(credentials)
+        // Each request looks at the snapshot, so that fresh ones are used as soon as they are there.
+        .identity_cache(IdentityCache::no_cache());
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
     }
@@ -169,53 +176,17 @@ fn given_keys(settings: &ServiceSettings) -> Result<Option<Credentials>, Service
     }
 }
 
-async fn find_region(settings: &ServiceSettings, conf: &ProviderConfig, imds: Option<&imds::Client>) -> Option<Region> {
+async fn find_region(settings: &ServiceSettings, conf: &ProviderConfig, local: bool) -> Option<Region> {
     let mut profile = ProfileFileRegionProvider::builder().configure(conf);
     if let Some(name) = &settings.profile {
         profile = profile.profile_name(name);
     }
     let mut chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
-    if let Some(imds) = imds {
-        chain = chain
-            .or_else(imds::region::ImdsRegionProvider::builder().configure(conf).imds_client(imds.clone()).build());
+    if !local {
+        let instance = credentials::instance(conf);
+        chain = chain.or_else(ImdsRegionProvider::builder().configure(conf).imds_client(instance).build());
     }
     chain.region().await
-}
-
-async fn find_credentials(
-    settings: &ServiceSettings,
-    conf: &ProviderConfig,
-    imds: Option<imds::Client>,
-    local: bool,
-) -> Result<SharedCredentialsProvider, ServiceError> {
-    let mut profile = ProfileFileCredentialsProvider::builder().configure(conf);
-    if let Some(name) = &settings.profile {
-        profile = profile.profile_name(name);
-    }
-    let profile = profile.build();
-    let mut chain = match settings.profile {
-        Some(_) => CredentialsProviderChain::first_try("Profile", profile),
-        None => CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
-            .or_else("Profile", profile),
-    };
-    chain = chain
-        .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(conf).build())
-        .or_else("Container", aws_config::ecs::EcsCredentialsProvider::builder().configure(conf).build());
-    if let Some(imds) = imds {
-        chain = chain.or_else(
-            "Instance",
-            imds::credentials::ImdsCredentialsProvider::builder().configure(conf).imds_client(imds).build(),
-        );
-    }
-    // Asked now, so that a job without credentials fails before it starts.
-    match chain.provide_credentials().await {
-        Ok(_) => Ok(SharedCredentialsProvider::new(chain)),
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            let more = if local { " (a local endpoint takes any keys)" } else { "" };
-            Err(ServiceError::no_credentials(OPERATION, &cause, more))
-        }
-    }
 }
 
 fn is_local(url: Option<&str>) -> bool {
