@@ -9,7 +9,7 @@ pub(crate) enum Exit {
     Job = 1,
     /// The command line, a setting or a job file is wrong.
     Usage = 2,
-    /// The machine does not give what is needed: cores, io_uring, locked memory, a port.
+    /// The machine does not give what is needed: cores, io_uring, locked memory, a port, trust in the endpoint.
     Environment = 3,
     /// The service refuses: credentials, access, no such stream, an endpoint that does not answer.
     Service = 4,

@@ -120,6 +120,32 @@ fn endpoint_that_is_no_address_is_refused() {
 }
 
 #[test]
+fn proxy_in_the_environment_is_refused_with_the_way_past_it() {
+    let job = example(MONITOR).display().to_string();
+    for arguments in [["stream", "describe", "Tweets"].as_slice(), &["run", &job]] {
+        let mut command = weir_at("https://kinesis.invalid");
+        let _ = command.args(arguments).env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:9");
+        let said = refusal(&run(command), 2);
+        assert!(said.contains("HTTPS_PROXY is set and kinesis.invalid is not in NO_PROXY"), "{said}");
+        assert!(said.contains("add the host to NO_PROXY") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
+fn https_endpoint_that_cannot_be_trusted_is_the_machines_affair() {
+    let listening = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("https://{}", listening.local_addr().expect("it is bound"));
+    let job = example(MONITOR).display().to_string();
+    for arguments in [["stream", "describe", "Tweets"].as_slice(), &["run", &job]] {
+        let mut command = weir_at(&endpoint);
+        let _ = command.args(arguments).env("AWS_CA_BUNDLE", "/nonexistent/ca.pem");
+        let said = refusal(&run(command), 3);
+        assert!(said.contains("the certificates in /nonexistent/ca.pem cannot be read"), "{said}");
+        assert!(said.contains("correct AWS_CA_BUNDLE"), "{said}");
+    }
+}
+
+#[test]
 fn port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();

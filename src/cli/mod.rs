@@ -22,8 +22,8 @@ use crate::{failure::Failure, program::Pipelines};
 /// What `--help` ends with.
 const EXIT_CODES: &str = "\
 Exit codes: 0 all went well; 1 a job failed; 2 the command line, a setting or a job file is wrong; \
-3 the machine does not give what is needed (cores, io_uring, locked memory, a port); 4 the service \
-refuses (credentials, access, no such stream, no answer); 130 the second Ctrl-C.";
+3 the machine does not give what is needed (cores, io_uring, locked memory, a port, trust in the \
+endpoint's certificate); 4 the service refuses (credentials, access, no such stream, no answer); 130 the second Ctrl-C.";
 
 /// Thread-per-core windowed aggregation of Amazon Kinesis Data Streams.
 #[derive(Debug, Parser)]

@@ -20,10 +20,11 @@ pub fn weir() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_weir")))
 }
 
-/// Takes the tester's AWS settings and home out of a command's environment.
+/// Takes the tester's AWS settings, proxies and home out of a command's environment.
 pub fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AWS_") {
+        let text = name.to_string_lossy().to_ascii_uppercase();
+        if text.starts_with("AWS_") || text.ends_with("_PROXY") {
             let _ = command.env_remove(&name);
         }
     }
