@@ -42,7 +42,7 @@ const OPERATION: &str = "connect";
 /// What people say about the service. What is `None` comes from the environment or a profile.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct ServiceSettings {
-    /// `http://HOST:PORT`; without it AWS itself.
+    /// `http://HOST:PORT` or `https://HOST`; without it the environment's, the profile's, or AWS itself.
     pub endpoint_url: Option<String>,
     /// `eu-central-1`.
     pub region: Option<String>,

@@ -39,7 +39,7 @@ pub struct StreamSink {
 }
 
 impl StreamSink {
-    /// The service's address, `http://HOST:PORT`; else the environment's, else AWS.
+    /// The service's address, `http://HOST:PORT` or `https://HOST`; else the environment's, else AWS.
     #[must_use]
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.service.endpoint_url = Some(url.into());
