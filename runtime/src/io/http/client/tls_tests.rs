@@ -7,6 +7,7 @@ use crate::io::http::scripted::Scripted;
 use crate::io::http::server::{self, ServerSettings};
 use crate::io::tls::testing::Authority;
 use crate::io::tls::{ServerIdentity, TlsProblem, TrustError};
+use crate::signal::signal;
 use futures_util::FutureExt;
 use rcgen::CertificateParams;
 use std::io::Write;
@@ -22,13 +23,20 @@ fn bundle(text: &str) -> NamedTempFile {
 }
 
 /// A TLS server with this certificate; each request is answered with "answer".
-async fn serve((chain, key): (String, String)) -> (SocketAddr, Task<()>) {
+async fn serve(certified: (String, String)) -> (SocketAddr, Task<()>) {
+    serve_until(certified, std::future::pending()).await
+}
+
+async fn serve_until(
+    (chain, key): (String, String),
+    stop: impl Future<Output = ()> + 'static,
+) -> (SocketAddr, Task<()>) {
     let identity = ServerIdentity::from_pem(chain.as_bytes(), key.as_bytes()).expect("they belong together");
     let settings = ServerSettings { tls: Some(identity), ..ServerSettings::default() };
     let listener = server::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr();
     let handler: server::Handler = Rc::new(|_| async { Response::new(Bytes::from_static(b"answer")) }.boxed_local());
-    (address, spawn(server::serve(listener, settings, handler, std::future::pending())))
+    (address, spawn(server::serve(listener, settings, handler, stop)))
 }
 
 fn client(trust: Trust) -> HttpClient {
@@ -205,6 +213,31 @@ fn handshake_that_hangs_counts_as_connecting_and_one_that_is_cut_as_a_reset() {
         assert_eq!(error, HttpError::Timeout { waited: Waited::Connect, address, limit_ms: 500 });
         let error = text(&client, &url).await.expect_err("it is cut");
         assert!(matches!(&error, HttpError::Reset { reason, .. } if reason.contains("TLS handshake")), "{error}");
+    });
+}
+
+#[test]
+fn tls_connection_is_kept_and_one_that_the_server_closed_is_replaced() {
+    run(async {
+        let authority = Authority::new();
+        let (stop, mut stopping) = signal();
+        let until = async move { stopping.wait().await };
+        let (address, server) = serve_until(authority.certify(&["127.0.0.1"]), until).await;
+        let file = bundle(&authority.pem());
+        let client = client(Trust::File(file.path().to_owned()));
+        let call =
+            || client.call(Request::post(format!("https://{address}/")).body(Bytes::new()).expect("a good request"));
+        for i in 0..4 {
+            let response = call().await.expect("it answers");
+            let exchange = response.extensions().get::<Exchange>().expect("it is noted");
+            assert_eq!(exchange.reused, i > 0, "call {i}");
+        }
+        stop.notify();
+        server.await;
+        // Nobody is there, but nothing was written to the dead connection: the failure is that of a new one. The kernel
+        // may take it for a moment yet.
+        let error = call().await.expect_err("nobody is there").to_string();
+        assert!(error.contains("cannot be reached") || error.contains("during the TLS handshake"), "{error}");
     });
 }
 
