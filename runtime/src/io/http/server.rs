@@ -3,6 +3,19 @@
 //! On one port it speaks HTTP/1.1 and HTTP/2. Without TLS it tells them apart by their first bytes, so a client of HTTP/2
 //! must know beforehand ("prior knowledge"; there is no upgrade). With [`ServerSettings::tls`] every connection is TLS and
 //! the handshake decides (ALPN). The handler sees no difference: the request's address is a path, the host is in `Host`.
+//!
+//! ```no_run
+//! use weir_runtime::io::http::server::{self, Handler, ServerSettings};
+//! use weir_runtime::io::tls::ServerIdentity;
+//!
+//! async fn start(handler: Handler) -> Result<(), Box<dyn std::error::Error>> {
+//!     let (certificate, key) = (std::fs::read("server.pem")?, std::fs::read("server.key")?);
+//!     let tls = Some(ServerIdentity::from_pem(&certificate, &key)?);
+//!     let listener = server::bind("127.0.0.1:4567").await?;
+//!     server::serve(listener, ServerSettings { tls, ..ServerSettings::default() }, handler, std::future::pending()).await;
+//!     Ok(())
+//! }
+//! ```
 
 mod converse;
 mod opening;
