@@ -3,6 +3,8 @@
 //! The SDK looks at the same places, but one address that it cannot read it drops with a warning in its log, so that requests
 //! meant for an endpoint of one's own go to AWS; with another it fails only when it sends, in words about itself.
 
+use aws_types::os_shim_internal::{Env, Fs};
+
 use super::ServiceSettings;
 use super::error::{ErrorKind, ServiceError};
 
@@ -10,12 +12,36 @@ use super::error::{ErrorKind, ServiceError};
 /// reference guide (read November 2026).
 const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"];
 const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+const IGNORE_KEY: &str = "ignore_configured_endpoint_urls";
 
-/// The address of the settings or else of the environment; `variable` gives what is set there. `None`: AWS itself, or what
-/// the profile says.
+/// The address of the settings, else of the environment, else of the profile. `None`: AWS itself, or what the profile says
+/// for Kinesis alone in a `services` section, which the SDK passes on as it is.
 ///
 /// Errors: an address that cannot be called, and where it was said.
-pub(super) fn given(
+pub(super) async fn resolve(settings: &ServiceSettings) -> Result<Option<String>, ServiceError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let given = given(settings, variable)?;
+    if given.is_some() || is_true(variable(IGNORE)) {
+        return Ok(given);
+    }
+    let selected = settings.profile.clone().map(Into::into);
+    // Files that cannot be read are said by whoever looks for credentials.
+    let Ok(profiles) = aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), selected).await else {
+        return Ok(None);
+    };
+    let Some(url) = profiles.get("endpoint_url").filter(|_| !is_true(profiles.get(IGNORE_KEY))) else {
+        return Ok(None);
+    };
+    check(url, &format!("endpoint_url of the profile {}", profiles.selected_profile()))?;
+    Ok(Some(url.to_owned()))
+}
+
+fn is_true(setting: Option<impl AsRef<str>>) -> bool {
+    setting.is_some_and(|setting| setting.as_ref().eq_ignore_ascii_case("true"))
+}
+
+/// The address of the settings or else of the environment; `variable` gives what is set there.
+fn given(
     settings: &ServiceSettings,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<String>, ServiceError> {
@@ -23,7 +49,7 @@ pub(super) fn given(
         check(url, "the endpoint")?;
         return Ok(Some(url.clone()));
     }
-    if variable(IGNORE).is_some_and(|ignore| ignore.eq_ignore_ascii_case("true")) {
+    if is_true(variable(IGNORE)) {
         return Ok(None);
     }
     // One that is set empty is not set.
@@ -32,7 +58,7 @@ pub(super) fn given(
 }
 
 /// Whether the address can be called at all.
-pub(super) fn check(url: &str, place: &str) -> Result<(), ServiceError> {
+fn check(url: &str, place: &str) -> Result<(), ServiceError> {
     let callable = url.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });

@@ -93,7 +93,7 @@ pub(super) async fn connect(settings: ServiceSettings) -> Result<Client, Service
 
 async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let keys = given_keys(settings)?;
-    let local = is_local(endpoint::given(settings, |name| std::env::var(name).ok())?.as_deref());
+    let local = is_local(endpoint::resolve(settings).await?.as_deref());
     let conf = ProviderConfig::without_region().with_http_client(Connector).with_sleep_impl(Timers);
     let region = match &settings.region {
         Some(region) => Some(Region::new(region.clone())),

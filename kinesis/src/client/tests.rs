@@ -333,6 +333,38 @@ fn address_that_cannot_be_called_ends_a_start_at_once_wherever_it_was_said() {
 }
 
 #[test]
+fn endpoint_of_a_profile_is_used_if_it_can_be_called_and_refused_if_not() {
+    const NAME: &str = "endpoint_of_a_profile_is_used_if_it_can_be_called_and_refused_if_not";
+    if !is_inner() {
+        let (server, requests) = service(|_, _, _| (200, EMPTY_PAGE.into()));
+        let file = std::env::temp_dir().join(format!("weir-endpoints-{}", std::process::id()));
+        let keys = "region = eu-west-1\naws_access_key_id = AKID\naws_secret_access_key = s";
+        let bad = "endpoint_url = 127.0.0.1:4567";
+        let text = format!(
+            "[default]\n{bad}\n{keys}\n[profile good]\nendpoint_url = {}\n{keys}\n[profile bad]\n{bad}\n{keys}\n",
+            server.url("")
+        );
+        std::fs::write(&file, text).expect("there is room");
+        rerun(NAME, &[("AWS_CONFIG_FILE", file.to_str().expect("a plain path"))]);
+        std::fs::remove_file(&file).expect("it is ours");
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+        return;
+    }
+    run(async {
+        let profile =
+            |name: Option<&str>| ServiceSettings { profile: name.map(Into::into), ..ServiceSettings::default() };
+        let client = Client::connect(&profile(Some("good"))).await.expect("all is there");
+        client.get_records("it".into(), 1).await.expect("a page");
+        for (name, said) in [(None, "default"), (Some("bad"), "bad")] {
+            let error = Client::connect(&profile(name)).await.map(drop).expect_err("it cannot be called");
+            assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Region, "BadEndpoint"));
+            let start = format!("endpoint_url of the profile {said} is \"127.0.0.1:4567\"");
+            assert!(error.message.starts_with(&start), "{error}");
+        }
+    });
+}
+
+#[test]
 fn dropped_call_closes_its_connection_and_does_not_disturb_the_next() {
     let (sender, closed) = std::sync::mpsc::channel();
     let server = Scripted::start(move |peer| {
