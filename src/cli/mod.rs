@@ -65,6 +65,8 @@ pub(crate) fn main(pipelines: &Pipelines) -> ExitCode {
         Command::Local(args) => local::main(&args),
         Command::Stream(args) => stream::main(&args),
     };
+    // A job that failed has not waited for its last lines.
+    output::settle();
     done.unwrap_or_else(|failure: Failure| failure.report())
 }
 

@@ -1,6 +1,6 @@
 //! What the commands print: text for people or one JSON object for programs; the log beside it.
 
-use std::{fmt, io::Write as _};
+use std::{fmt, io::Write as _, time::Duration};
 
 use clap::ValueEnum;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -32,8 +32,17 @@ const CAPS: &str = "aws_config=error,aws_credential_types=error,aws_runtime=erro
                     aws_sdk_sts=error,aws_sigv4=error,aws_smithy_runtime=error,aws_smithy_runtime_api=error,\
                     aws_smithy_http_client=error";
 
-/// Prints a line on standard output. A reader that has gone, as `head` does, ends the process quietly.
+/// How long what sinks have handed over may take to be written: a reader that does not read must not keep us.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
+/// Lets standard output take what sinks have handed over.
+pub(super) fn settle() {
+    let _ = StandardOutput::default().wait(LAST_LINES);
+}
+
+/// Prints a line on standard output, behind those of the jobs so far. A reader that has gone, as `head` does, ends the process quietly.
 pub(super) fn say(line: impl fmt::Display) {
+    settle();
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);

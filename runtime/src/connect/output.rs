@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::error::{JobError, Kind};
 use crate::signal::{Notifier, signal};
@@ -14,9 +15,10 @@ use crate::signal::{Notifier, signal};
 /// With so many bytes waiting nobody should hand over more: some thousands of lines, far more than a pipe takes at once.
 const QUEUE_BYTES_MAX: usize = 1 << 20;
 
+static OUTPUT: OnceLock<Arc<Output>> = OnceLock::new();
+
 /// The standard output of this process.
 pub(super) fn standard_output() -> Arc<Output> {
-    static OUTPUT: OnceLock<Arc<Output>> = OnceLock::new();
     OUTPUT.get_or_init(|| Output::start(io::stdout)).clone()
 }
 
@@ -24,6 +26,14 @@ pub(super) fn standard_output() -> Arc<Output> {
 /// [`super::logger`] ask for room here before they log.
 #[derive(Debug, Default)]
 pub struct StandardOutput(());
+
+impl StandardOutput {
+    /// Blocks until all that was handed over is written or can never be, but not longer than `limit`: for whoever is about to
+    /// write there itself, or to end the process. Returns whether nothing waits any more.
+    pub fn wait(&self, limit: Duration) -> bool {
+        OUTPUT.get().is_none_or(|output| output.wait(limit))
+    }
+}
 
 impl Write for StandardOutput {
     /// Hands over all of `lines`, which should end with a line break.
@@ -49,6 +59,8 @@ pub(super) struct Lines {
 pub(super) struct Output {
     state: Mutex<State>,
     arrived: Condvar,
+    /// As the listeners are told, for plain threads.
+    told: Condvar,
     /// Waiting and being written.
     bytes: AtomicUsize,
 }
@@ -78,7 +90,12 @@ impl Drop for Listening {
 impl Output {
     /// `open` is called on the thread, for each batch, so that a lock of the target is not held between them.
     pub(super) fn start<W: Write>(open: impl Fn() -> W + Send + 'static) -> Arc<Output> {
-        let output = Arc::new(Output { state: Mutex::default(), arrived: Condvar::new(), bytes: AtomicUsize::new(0) });
+        let output = Arc::new(Output {
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            told: Condvar::new(),
+            bytes: AtomicUsize::new(0),
+        });
         let own = Arc::clone(&output);
         let started = std::thread::Builder::new().name("weir-stdout".to_owned()).spawn(move || own.write_all(&open));
         if let Err(error) = started {
@@ -125,6 +142,7 @@ impl Output {
 
     fn tell_all(&self, state: &State) {
         state.listeners.iter().for_each(|(_, listener)| listener.notify());
+        self.told.notify_all();
     }
 
     /// Whether more may be handed over. Never blocks.
@@ -156,6 +174,12 @@ impl Output {
         Listening { output: Arc::clone(self), number }
     }
 
+    fn wait(&self, limit: Duration) -> bool {
+        let waits = |_: &mut State| self.bytes.load(Ordering::Acquire) > 0;
+        let waited = self.told.wait_timeout_while(self.lock(), limit, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Resolves when all that was handed over is written, or nothing can be any more.
     pub(super) async fn flush(self: Arc<Self>) -> Result<(), JobError> {
         let (notifier, mut listener) = signal();
@@ -169,5 +193,26 @@ impl Output {
             }
             listener.wait().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_waits_for_what_was_handed_over_and_no_longer_than_said() {
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let output = Output::start(move || {
+            let _ = gate.recv();
+            io::sink()
+        });
+        assert!(output.wait(Duration::ZERO), "nothing was handed over");
+        let written = Arc::new(AtomicU64::new(0));
+        output.print(Lines { text: b"a\nb\n".to_vec(), items: 2, written: written.clone() });
+        assert!(!output.wait(Duration::from_millis(10)));
+        open.send(()).expect("the thread waits");
+        assert!(output.wait(Duration::from_secs(5)));
+        assert_eq!(written.load(Ordering::Relaxed), 2);
     }
 }
