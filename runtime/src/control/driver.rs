@@ -174,7 +174,7 @@ async fn drain(control: Shared, id: JobId) {
     let Some((controls, patience)) = control.borrow_mut().begin_drain(id) else {
         return;
     };
-    let asked = futures_lite::future::or(async { Some(stop_time(&mut *controls.lock().await).await) }, async {
+    let asked = futures_lite::future::or(async { Some(stop_time(&mut controls.lock().await).await) }, async {
         facade::sleep(patience).await;
         None
     });
