@@ -67,7 +67,11 @@ mod tests {
     fn half_of_a_split_is_not_whole() {
         let (low, high) = (child("l", &["p"], Some((0, 9))), child("h", &["p"], Some((10, u128::MAX))));
         assert!(are_whole(&[low.clone(), high.clone()], "p") && are_whole(&[high.clone(), low.clone()], "p"));
-        assert!(!are_whole(&[low.clone()], "p") && !are_whole(&[high.clone()], "p") && !are_whole(&[], "p"));
+        assert!(
+            !are_whole(std::slice::from_ref(&low), "p")
+                && !are_whole(std::slice::from_ref(&high), "p")
+                && !are_whole(&[], "p")
+        );
         let apart = child("h", &["p"], Some((11, u128::MAX)));
         assert!(!are_whole(&[low.clone(), apart], "p"), "hash key 10 is nobody's");
         assert!(!are_whole(&[low, high], "other"));

@@ -98,7 +98,7 @@ impl SourceControl for StreamControl {
         Box::pin(async {
             let calls = self.calls().await?;
             let listed = calls.list_shards(&self.source.stream).await.map_err(|error| job_error(&error))?;
-            Ok(listed.iter().map(|shard| found(shard)).collect())
+            Ok(listed.iter().map(found).collect())
         })
     }
 

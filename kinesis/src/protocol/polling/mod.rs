@@ -65,6 +65,8 @@ pub struct Polling {
     iterator_due: Moment,
     throttling: BackOff,
     failing: BackOff,
+    /// Between fresh iterators that expire again; an iterator is no success, only an answer to one is.
+    expiring: BackOff,
     /// Answers in a row that proved the shard idle.
     idle_answers: u32,
     /// How often the service refused the start time.
@@ -120,6 +122,7 @@ impl Polling {
             iterator_due: Moment::ZERO,
             throttling: BackOff::new(Duration::from_secs(2), Duration::from_secs(8)),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            expiring: BackOff::new(Duration::from_millis(200), Duration::from_secs(5)),
             idle_answers: 0,
             start_refusals: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
@@ -220,6 +223,7 @@ impl Polling {
         self.succeeded();
         self.renewed_once = false;
         self.expired_in_a_row = 0;
+        self.expiring.reset();
         let bytes = batch.payload_bytes();
         self.pacing.on_answer(timing.sent, bytes);
         self.counters.answers += 1;
@@ -388,7 +392,7 @@ impl Polling {
                 self.expired_in_a_row += 1;
                 let mut due = self.iterator_due.max(now);
                 if self.expired_in_a_row > EXPIRED_IN_A_ROW_MAX {
-                    due = due.max(now + self.failing.next_wait(&mut self.rng));
+                    due = due.max(now + self.expiring.next_wait(&mut self.rng));
                     notices.push(Notice::Trouble(format!(
                         "{}: {} fresh iterators in a row expired before they were used: {message}",
                         self.shard, self.expired_in_a_row
