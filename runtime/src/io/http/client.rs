@@ -184,9 +184,8 @@ impl HttpClient {
     }
 
     async fn dial(&self, target: &Target, limit: Duration) -> Result<Link, HttpError> {
-        let deadline = Instant::now() + limit;
         let connected = tcp::within(limit, async {
-            let socket = self.connect(target, deadline).await?;
+            let socket = self.connect(target, limit).await?;
             let glimpse = socket.glimpse();
             let sender = if target.tls {
                 let stream = tls::connect(socket, &target.host, &self.0.settings.trust).await;
@@ -200,13 +199,14 @@ impl HttpClient {
         connected.inspect_err(|_| self.0.names.forget(&target.host, target.port))
     }
 
-    async fn connect(&self, target: &Target, deadline: Instant) -> Result<Socket, HttpError> {
+    async fn connect(&self, target: &Target, limit: Duration) -> Result<Socket, HttpError> {
+        let deadline = Instant::now() + limit;
         let addresses = self.0.names.resolve(&target.host, target.port).await;
         let addresses = addresses.map_err(|reason| HttpError::Dns { host: target.host.clone(), reason })?;
         // What the name has left of the time; each address gets its share of that.
         let left = deadline.saturating_duration_since(Instant::now());
         tcp::connect(&addresses, left).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, left),
+            std::io::ErrorKind::TimedOut => target.timeout(Waited::Connect, limit),
             _ => HttpError::Connect { address: target.address.clone(), reason: error.to_string() },
         })
     }
