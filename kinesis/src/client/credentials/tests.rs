@@ -144,7 +144,7 @@ fn role_that_is_refused_says_so_and_a_token_service_that_is_not_reached_passes()
         assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Credentials, "CredentialsFailed"));
         assert!(error.message.contains("not authorized to perform sts:AssumeRole"), "{error}");
     } else {
-        assert_eq!(error.kind, ErrorKind::Connection);
+        assert_eq!(error.kind, ErrorKind::Unreached);
         assert!(
             error.message.starts_with("AWS credentials cannot be loaded: 127.0.0.1:1 cannot be reached"),
             "{error}"
