@@ -301,15 +301,17 @@ fn iterator_at_the_end_sees_what_comes_after_it_was_issued() {
 #[test]
 fn sequence_number_within_a_gap_is_a_place_like_any_other() {
     let mut model = with_stream(2);
-    let zero = |model: &mut Model, data| {
-        let entry = PutEntry { explicit_hash_key: Some("0"), ..entry("k", data) };
+    let mut zero = || {
+        let entry = PutEntry { explicit_hash_key: Some("0"), ..entry("k", "d") };
         model.put_record(T0, "s", entry, None).unwrap().unwrap().sequence
     };
-    let (a, b) = (zero(&mut model, "a"), zero(&mut model, "b"));
+    let numbers: Vec<_> = (0..20).map(|_| zero()).collect();
+    let (a, b) = numbers.windows(2).map(|pair| (pair[0], pair[1])).find(|(a, b)| a.index() + 1 < b.index()).unwrap();
+    let behind = numbers.iter().filter(|number| **number >= b).count();
     for index in a.index() + 1..b.index() {
         let between = SequenceNumber::new(ShardId::new(0), a.created_s(), index, a.time_s()).to_string();
-        assert_eq!(read(&mut model, T0, IteratorPosition::AtSequence(&between)), ["b"]);
-        assert_eq!(read(&mut model, T0, IteratorPosition::AfterSequence(&between)), ["b"]);
+        assert_eq!(read(&mut model, T0, IteratorPosition::AtSequence(&between)).len(), behind);
+        assert_eq!(read(&mut model, T0, IteratorPosition::AfterSequence(&between)).len(), behind);
     }
 }
 
