@@ -33,6 +33,15 @@ fn boto3_finds_nothing_to_object_to() {
 }
 
 #[test]
+fn every_stated_constraint_is_refused_by_name() {
+    let Some(python) = python("every_stated_constraint_is_refused_by_name") else { return };
+    let endpoint = start(LocalSettings::default());
+    endpoint.create_stream("judged.constraints", 1).expect("a new name");
+    judge(python, "constraint_judge.py", [endpoint.url()], 450);
+    endpoint.stop().expect("it did not panic");
+}
+
+#[test]
 fn clients_wait_page_and_type_as_people_do() {
     let Some(python) = python("clients_wait_page_and_type_as_people_do") else { return };
     let endpoint = start(LocalSettings::default());

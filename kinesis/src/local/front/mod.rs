@@ -5,7 +5,7 @@
 //! which is judged if the front was given keys. Every answer has a request id and a `Date` of whole seconds from the time passed in. When a required
 //! parameter is absent, that alone is reported, not the other violations beside it.
 //!
-//! Not spoken: DryRun, cross-origin requests.
+//! Not spoken: cross-origin requests.
 //!
 //! # How an operation is added
 //!
@@ -24,6 +24,7 @@
 
 mod answer;
 mod codec;
+mod common;
 mod operations;
 mod place;
 mod request;
@@ -43,6 +44,8 @@ use operations::Call;
 pub use signature::Keys;
 
 const SERVICE: &str = "Kinesis_20131202";
+/// Operations whose requests may be large or many.
+const OF_RECORDS: [&str; 3] = ["GetRecords", "PutRecord", "PutRecords"];
 
 /// Turns requests into answers. Holds only what request ids are drawn from, the keys that callers must have, and the
 /// faults in force.
@@ -172,6 +175,9 @@ impl Front {
             signature::judge(keys, now_ms, request)?;
         }
         let call = Call { now_ms, codec, body: request.body() };
+        if !OF_RECORDS.contains(&name) {
+            common::check(&call)?;
+        }
         let verdict = self.faults.verdict(|| place::of(model, name, &call));
         *disturbance = Disturbance { delay_ms: verdict.delay_ms, cut: verdict.cut };
         if let Some(refused) = verdict.refusal {
@@ -203,7 +209,7 @@ impl Front {
 
 /// A refusal that a fault asks for. It says so: nobody should look for its cause in the limits.
 fn by_fault(refused: Refused, operation: &str) -> Refusal {
-    let of_data = matches!(operation, "GetRecords" | "GetShardIterator" | "PutRecord" | "PutRecords");
+    let of_data = OF_RECORDS.contains(&operation) || operation == "GetShardIterator";
     let said = |exception, message: &str| Refusal::Said { exception, message: Some(message.to_owned()) };
     match refused {
         Refused::Throttled if of_data => said("ProvisionedThroughputExceededException", "Rate exceeded (by a fault)."),

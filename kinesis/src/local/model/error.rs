@@ -5,6 +5,8 @@ use std::fmt;
 /// The service's exceptions that a model can raise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
+    /// The call was to be tried only, and would have succeeded.
+    DryRun,
     /// A shard iterator older than five minutes: ask for a new one.
     ExpiredIterator,
     /// A listing token older than five minutes: start the listing again.
@@ -27,6 +29,7 @@ impl ErrorCode {
     /// The exception's name as it stands in `__type`.
     pub const fn name(self) -> &'static str {
         match self {
+            ErrorCode::DryRun => "DryRunOperationException",
             ErrorCode::ExpiredIterator => "ExpiredIteratorException",
             ErrorCode::ExpiredNextToken => "ExpiredNextTokenException",
             ErrorCode::InvalidArgument => "InvalidArgumentException",

@@ -293,7 +293,7 @@ impl Model {
         };
         let Some((region, account, by_arn)) = take_arn_apart(arn) else {
             let mut violations = Violations::new();
-            violations.not_an_arn("streamARN", arn);
+            violations.stream_arn("streamARN", arn);
             return Err(violations.finish().expect_err("one violation"));
         };
         if account != self.settings.account || region != self.settings.region {

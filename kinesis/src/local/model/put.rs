@@ -77,9 +77,24 @@ impl Model {
         entry: PutEntry<'_>,
         ordering: Option<&str>,
     ) -> Result<Result<Placed, PutFailure>, ModelError> {
+        let hash_key = self.check_put_record(now_ms, stream, &entry, ordering)?;
+        Ok(self.take(self.now_ms, stream, [(hash_key, entry)]).pop().expect("one for one"))
+    }
+
+    /// What [`Model::put_record`] checks before it takes the record: its hash key.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_put_record(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        entry: &PutEntry<'_>,
+        ordering: Option<&str>,
+    ) -> Result<u128, ModelError> {
         let now_ms = self.advance(now_ms);
         let mut violations = Violations::new();
-        check_entry(&mut violations, &entry, lower_first);
+        check_entry(&mut violations, entry, lower_first);
         if let Some(ordering) = ordering {
             violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
         }
@@ -90,8 +105,7 @@ impl Model {
         if let Some(ordering) = ordering {
             check_ordering(ordering, now_ms, found, cx)?;
         }
-        let hash_key = checked_hash_key(&entry, found.record_bytes_max)?;
-        Ok(self.take(now_ms, stream, [(hash_key, entry)]).pop().expect("one for one"))
+        checked_hash_key(entry, found.record_bytes_max)
     }
 
     /// PutRecords: each record is taken or, if its shard has had enough, not; or the whole call is refused. The answer
@@ -105,6 +119,20 @@ impl Model {
         stream: &str,
         entries: Vec<PutEntry<'_>>,
     ) -> Result<PutAnswer, ModelError> {
+        let hash_keys = self.check_put_records(now_ms, stream, &entries)?;
+        Ok(self.take(self.now_ms, stream, hash_keys.into_iter().zip(entries)))
+    }
+
+    /// What [`Model::put_records`] checks before it takes any record: their hash keys.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_put_records(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        entries: &[PutEntry<'_>],
+    ) -> Result<Vec<u128>, ModelError> {
         let now_ms = self.advance(now_ms);
         let mut violations = Violations::new();
         violations.members("records", &format!("[{} records]", entries.len()), entries.len(), 1, RECORDS_MAX);
@@ -120,11 +148,7 @@ impl Model {
             return Err(invalid("Records size exceeds 10 MB limit"));
         }
         let record_bytes_max = found.record_bytes_max;
-        let mut routed = Vec::with_capacity(entries.len());
-        for entry in entries {
-            routed.push((checked_hash_key(&entry, record_bytes_max)?, entry));
-        }
-        Ok(self.take(now_ms, stream, routed))
+        entries.iter().map(|entry| checked_hash_key(entry, record_bytes_max)).collect()
     }
 
     /// From the next put call on, until told otherwise: throttles records on purpose. Counts anew.

@@ -42,7 +42,7 @@ impl Violations {
     }
 
     /// A whole number in a closed range.
-    pub(super) fn range(&mut self, at: &str, value: Option<i64>, first: i64, last: i64) {
+    pub(in crate::local) fn range(&mut self, at: &str, value: Option<i64>, first: i64, last: i64) {
         let Some(value) = value else { return };
         if value < first {
             self.broken(at, value, format_args!("Member must have value greater than or equal to {first}"));
@@ -52,7 +52,7 @@ impl Violations {
     }
 
     /// A text of `first..=last` characters.
-    pub(super) fn characters(&mut self, at: &str, value: &str, first: usize, last: usize) {
+    pub(in crate::local) fn characters(&mut self, at: &str, value: &str, first: usize, last: usize) {
         // Counting bytes first spares the walk over nearly every key: bytes bound characters from above.
         if value.len() < first {
             self.broken(at, value, format_args!("Member must have length greater than or equal to {first}"));
@@ -73,7 +73,7 @@ impl Violations {
     }
 
     /// The name of a stream or the id of a shard.
-    pub(super) fn name(&mut self, at: &str, value: &str) {
+    pub(in crate::local) fn name(&mut self, at: &str, value: &str) {
         const PATTERN: &str = "[a-zA-Z0-9_.-]+";
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if value.is_empty() || !value.chars().all(fits) {
@@ -83,7 +83,7 @@ impl Violations {
     }
 
     /// A decimal number without leading zeros, of at most `digits_max` digits.
-    pub(super) fn decimal(&mut self, at: impl FnOnce() -> String, value: &str, digits_max: usize) {
+    pub(in crate::local) fn decimal(&mut self, at: impl FnOnce() -> String, value: &str, digits_max: usize) {
         let digits = value.as_bytes();
         let fits = value == "0"
             || (!digits.is_empty()
@@ -109,13 +109,15 @@ impl Violations {
         }
     }
 
-    /// A text that is no stream's ARN.
-    pub(super) fn not_an_arn(&mut self, at: &str, value: &str) {
-        self.pattern(at, value, "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+");
+    /// A stream's ARN.
+    pub(in crate::local) fn stream_arn(&mut self, at: &str, value: &str) {
+        if super::take_arn_apart(value).is_none() {
+            self.pattern(at, value, "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+");
+        }
     }
 
     /// A text that does not satisfy the stated pattern.
-    pub(super) fn pattern(&mut self, at: &str, value: &str, pattern: &str) {
+    pub(in crate::local) fn pattern(&mut self, at: &str, value: &str, pattern: &str) {
         self.broken(at, value, format_args!("Member must satisfy regular expression pattern: {pattern}"));
     }
 

@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::super::request::{Text, plain};
 use super::super::value::{Map, Value};
-use super::{Answer, Call, Refusal, invalid, missing_if, required};
-use crate::local::model::{ConsumerDescription, ConsumerName, Model};
+use super::records::ITERATOR_TYPES;
+use super::{Answer, Call, Refusal, invalid, missing_if, required, unless_dry};
+use crate::local::model::{ConsumerDescription, ConsumerName, Model, Violations};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -87,12 +88,19 @@ struct Subscribe<'a> {
     consumer_arn: Option<Text<'a>>,
     #[serde(borrow)]
     shard_id: Option<Text<'a>>,
-    starting_position: Option<Position>,
+    #[serde(borrow)]
+    starting_position: Option<Position<'a>>,
+    dry_run: Option<bool>,
 }
 
-/// Not looked at while nothing is pushed.
 #[derive(Debug, Deserialize)]
-struct Position {}
+#[serde(rename_all = "PascalCase")]
+struct Position<'a> {
+    #[serde(rename = "Type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    sequence_number: Option<Text<'a>>,
+}
 
 /// Checks what can be checked, and then says that it cannot be done.
 pub fn subscribe<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
@@ -102,8 +110,22 @@ pub fn subscribe<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>
         ("shardId", request.shard_id.is_none()),
         ("consumerARN", request.consumer_arn.is_none()),
     ])?;
+    let mut violations = Violations::new();
+    violations.name("shardId", plain(&request.shard_id).unwrap_or_default());
+    if let Some(position) = &request.starting_position {
+        match plain(&position.kind) {
+            None => violations.missing("startingPosition.type"),
+            Some(kind) if ITERATOR_TYPES.contains(&kind) => {}
+            Some(other) => violations.not_in_set("startingPosition.type", other, &ITERATOR_TYPES),
+        }
+        if let Some(number) = plain(&position.sequence_number) {
+            violations.decimal(|| "startingPosition.sequenceNumber".to_owned(), number, 129);
+        }
+    }
+    violations.finish()?;
     let arn = plain(&request.consumer_arn).unwrap_or_default();
     let _ = model.describe_consumer(call.now_ms, ConsumerName::Arn(arn))?;
+    unless_dry(request.dry_run)?;
     Err(invalid("SubscribeToShard is not served by this local endpoint yet: read the shard with GetRecords."))
 }
 

@@ -107,6 +107,15 @@ fn missing_if<const N: usize>(members: [(&str, bool); N]) -> Result<(), Refusal>
     Ok(missing.finish()?)
 }
 
+/// What is said of a call that was to be tried only, if that is what was wanted.
+fn unless_dry(dry_run: Option<bool>) -> Result<(), Refusal> {
+    if dry_run != Some(true) {
+        return Ok(());
+    }
+    let message = "The request was rejected because the DryRun parameter was specified.";
+    Err(ModelError::new(ErrorCode::DryRun, message).into())
+}
+
 fn not_in_set(at: &str, value: &str, allowed: &[&str]) -> Refusal {
     let mut violations = Violations::new();
     violations.not_in_set(at, value, allowed);

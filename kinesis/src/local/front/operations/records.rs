@@ -5,9 +5,13 @@ use serde::Deserialize;
 
 use super::super::request::{AtMost, Data, NotBase64, Text, Time, plain};
 use super::super::value::Map;
-use super::{Answer, Call, Refusal, invalid, not_in_set, required};
-use crate::local::front::answer;
+use super::{Answer, Call, Refusal, invalid, not_in_set, required, unless_dry};
+use crate::local::front::{answer, common};
 use crate::local::model::{IteratorPosition, Model, PutEntry, PutFailure, RECORDS_MAX, Violations};
+
+/// In the order in which the service names them.
+pub const ITERATOR_TYPES: [&str; 5] =
+    ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,6 +27,7 @@ struct GetShardIterator<'a> {
     #[serde(borrow)]
     starting_sequence_number: Option<Text<'a>>,
     timestamp: Option<Time>,
+    dry_run: Option<bool>,
 }
 
 pub fn get_shard_iterator<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
@@ -32,11 +37,11 @@ pub fn get_shard_iterator<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<A
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
     let position = iterator_position(kind, &request)?;
     let shard_iterator = model.get_shard_iterator(call.now_ms, stream, shard, position)?;
+    unless_dry(request.dry_run)?;
     Ok(Map::new().with("ShardIterator", shard_iterator).into())
 }
 
 fn iterator_position<'a>(kind: &str, request: &'a GetShardIterator<'_>) -> Result<IteratorPosition<'a>, Refusal> {
-    const KINDS: [&str; 5] = ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
     let sequence = plain(&request.starting_sequence_number);
     let mismatch = |which: &str| {
         invalid(format!(
@@ -59,7 +64,7 @@ fn iterator_position<'a>(kind: &str, request: &'a GetShardIterator<'_>) -> Resul
                  timestamp parameter.",
             )),
         },
-        _ => Err(not_in_set("shardIteratorType", kind, &KINDS)),
+        _ => Err(not_in_set("shardIteratorType", kind, &ITERATOR_TYPES)),
     }
 }
 
@@ -69,12 +74,26 @@ struct GetRecords<'a> {
     #[serde(borrow)]
     shard_iterator: Option<Text<'a>>,
     limit: Option<i64>,
+    #[serde(borrow)]
+    stream_id: Option<Text<'a>>,
+    #[serde(rename = "StreamARN", borrow)]
+    stream_arn: Option<Text<'a>>,
+    dry_run: Option<bool>,
 }
 
 pub fn get_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
     let request: GetRecords<'_> = call.read()?;
     let [iterator] = required([("shardIterator", plain(&request.shard_iterator))])?;
-    Ok(Answer::Records(model.get_records(call.now_ms, iterator, request.limit)?))
+    check_stream(&request.stream_id, &request.stream_arn)?;
+    if let Some(arn) = plain(&request.stream_arn) {
+        let stream = model.stream_name(None, Some(arn))?;
+        if model.place_of(iterator).is_some_and(|(of, _)| of != stream) {
+            return Err(invalid(format!("ShardIterator is not of the stream that StreamARN {arn} names.")));
+        }
+    }
+    let page = model.get_records(call.now_ms, iterator, request.limit)?;
+    unless_dry(request.dry_run)?;
+    Ok(Answer::Records(page))
 }
 
 // The entry's members are spelled out here too: serde's `flatten` would go through a buffer that forgets which encoding
@@ -94,6 +113,9 @@ struct PutRecord<'a> {
     partition_key: Option<Text<'a>>,
     #[serde(borrow)]
     explicit_hash_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    stream_id: Option<Text<'a>>,
+    dry_run: Option<bool>,
 }
 
 pub fn put_record<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
@@ -106,6 +128,7 @@ pub fn put_record<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m
         missing.missing("data");
     }
     missing.finish()?;
+    check_stream(&request.stream_id, &request.stream_arn)?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
     let mut data = Vec::new();
     request.data.iter().try_for_each(|encoded| encoded.append_to(&mut data))?;
@@ -114,7 +137,12 @@ pub fn put_record<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m
         explicit_hash_key: plain(&request.explicit_hash_key),
         data: data.into(),
     };
-    let placed = model.put_record(call.now_ms, stream, entry, plain(&request.sequence_number_for_ordering))??;
+    let ordering = plain(&request.sequence_number_for_ordering);
+    if request.dry_run == Some(true) {
+        let _ = model.check_put_record(call.now_ms, stream, &entry, ordering)?;
+    }
+    unless_dry(request.dry_run)?;
+    let placed = model.put_record(call.now_ms, stream, entry, ordering)??;
     Ok(answer::placed(placed).into())
 }
 
@@ -127,6 +155,9 @@ struct PutRecords<'a> {
     stream_arn: Option<Text<'a>>,
     #[serde(borrow)]
     records: Option<AtMost<Entry<'a>, RECORDS_MAX>>,
+    #[serde(borrow)]
+    stream_id: Option<Text<'a>>,
+    dry_run: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,6 +187,7 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
         }
     }
     missing.finish()?;
+    check_stream(&request.stream_id, &request.stream_arn)?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
 
     let mut data = decode_all(records)?.into_iter();
@@ -164,11 +196,25 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
         explicit_hash_key: plain(&entry.explicit_hash_key),
         data: data.next().expect("one for one"),
     });
-    let entries = entries.collect();
+    let entries: Vec<_> = entries.collect();
+    if request.dry_run == Some(true) {
+        let _ = model.check_put_records(call.now_ms, stream, &entries)?;
+    }
+    unless_dry(request.dry_run)?;
     let put = model.put_records(call.now_ms, stream, entries)?;
     let failed = put.iter().filter(|record| record.is_err()).count();
     let records: Vec<_> = put.into_iter().map(|record| record.map_or_else(failure, answer::placed)).collect();
     Ok(Map::new().with("FailedRecordCount", failed).with("Records", records).into())
+}
+
+/// The constraints of the members that name the stream, but for its name.
+fn check_stream(id: &Option<Text<'_>>, arn: &Option<Text<'_>>) -> Result<(), Refusal> {
+    let mut violations = Violations::new();
+    common::stream_id(&mut violations, plain(id));
+    if let Some(arn) = plain(arn) {
+        common::stream_arn(&mut violations, arn);
+    }
+    Ok(violations.finish()?)
 }
 
 /// The data of a call's records: parts of one buffer.

@@ -6,7 +6,7 @@ use super::super::request::{Text, Time, plain};
 use super::super::value::Map;
 use super::{Answer, Call, Refusal, invalid, not_in_set, required};
 use crate::local::front::answer;
-use crate::local::model::{ListShardsRequest, Model, ShardFilter, ShardId};
+use crate::local::model::{ListShardsRequest, Model, ShardFilter, ShardId, Violations};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -60,6 +60,14 @@ fn shard_filter(filter: &Filter<'_>) -> Result<ShardFilter, Refusal> {
     const KINDS: [&str; 6] =
         ["AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST", "AT_TIMESTAMP", "FROM_TIMESTAMP"];
     let [kind] = required([("shardFilter.type", plain(&filter.kind))])?;
+    if !KINDS.contains(&kind) {
+        return Err(not_in_set("shardFilter.type", kind, &KINDS));
+    }
+    if let Some(shard) = plain(&filter.shard_id) {
+        let mut violations = Violations::new();
+        violations.name("shardFilter.shardId", shard);
+        violations.finish()?;
+    }
     let by_time = matches!(kind, "AT_TIMESTAMP" | "FROM_TIMESTAMP");
     if filter.shard_id.is_some() && kind != "AFTER_SHARD_ID" {
         return Err(invalid(format!("ShardId must not be given with a ShardFilter of type {kind}.")));
@@ -82,7 +90,6 @@ fn shard_filter(filter: &Filter<'_>) -> Result<ShardFilter, Refusal> {
         "FROM_TRIM_HORIZON" => ShardFilter::FromTrimHorizon,
         "AT_LATEST" => ShardFilter::AtLatest,
         "AT_TIMESTAMP" => ShardFilter::AtTimestamp(time_ms()?),
-        "FROM_TIMESTAMP" => ShardFilter::FromTimestamp(time_ms()?),
-        other => return Err(not_in_set("shardFilter.type", other, &KINDS)),
+        _ => ShardFilter::FromTimestamp(time_ms()?),
     })
 }

@@ -121,3 +121,38 @@ fn absent_and_odd_settings_are_refused_by_name() {
     let wrong = json!({"StreamName": "s", "ShardFilter": {"Type": "AT_LATEST", "ShardId": "0"}});
     assert_eq!(endpoint.refused("ListShards", &wrong).0, "InvalidArgumentException");
 }
+
+#[test]
+fn dry_run_checks_everything_and_does_nothing() {
+    let mut endpoint = endpoint().with_stream();
+    let shard = json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = endpoint.ok("GetShardIterator", &shard)["ShardIterator"].clone();
+    let record = json!({"PartitionKey": "k", "Data": "AAAA"});
+    for (operation, body) in [
+        ("PutRecord", json!({"StreamName": "s", "PartitionKey": "k", "Data": "AAAA", "DryRun": true})),
+        ("PutRecords", json!({"StreamName": "s", "Records": [record], "DryRun": true})),
+        ("GetShardIterator", json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "LATEST", "DryRun": true})),
+        ("GetRecords", json!({"ShardIterator": iterator, "DryRun": true})),
+    ] {
+        let (exception, message) = endpoint.refused(operation, &body);
+        assert_eq!(exception, "DryRunOperationException", "{operation}");
+        assert_eq!(message, "The request was rejected because the DryRun parameter was specified.");
+    }
+    let bad = json!({"StreamName": "s", "PartitionKey": "k", "Data": "", "ExplicitHashKey": "x", "DryRun": true});
+    assert_eq!(endpoint.refused("PutRecord", &bad).0, "ValidationException");
+    let nowhere = json!({"StreamName": "t", "Records": [record], "DryRun": true});
+    assert_eq!(endpoint.refused("PutRecords", &nowhere).0, "ResourceNotFoundException");
+    assert_eq!(endpoint.model.record_count("s"), 0);
+    endpoint.ok("PutRecord", &json!({"StreamName": "s", "PartitionKey": "k", "Data": "AAAA", "DryRun": false}));
+}
+
+#[test]
+fn iterator_of_another_stream_than_the_arn_names_is_refused() {
+    let mut endpoint = endpoint().with_stream();
+    endpoint.ok("CreateStream", &json!({"StreamName": "t", "ShardCount": 1}));
+    let shard = json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = endpoint.ok("GetShardIterator", &shard)["ShardIterator"].clone();
+    let read = |stream: &str| json!({"ShardIterator": iterator, "StreamARN": format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}")});
+    endpoint.ok("GetRecords", &read("s"));
+    assert_eq!(endpoint.refused("GetRecords", &read("t")).0, "InvalidArgumentException");
+}
