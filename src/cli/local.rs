@@ -62,6 +62,7 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
     let model = ModelSettings {
         throughput_limits: !args.no_limits,
         memory_bytes_max: Some(args.memory),
+        stamps_may_fall: true,
         ..ModelSettings::default()
     };
     let settings = LocalSettings { model, keys: keys.clone(), certificate, faults: args.fault.clone() };

@@ -9,7 +9,8 @@
 //! | `POST /_weir/clock` `{"offset_ms": 600000}` | the endpoint's clock is so much ahead (negative: behind) from now on |
 //!
 //! Requests are not signed. A POST must say `application/json`, which no web page can send here unasked. Set back, the
-//! clock shows in `Date`, while stamps of records stand still until it has caught up: they never fall.
+//! clock shows in `Date`, and in the stamps of records if the model lets them fall; nothing else goes back, so an iterator
+//! does not live longer for it.
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};

@@ -2,12 +2,14 @@
 //!
 //! Pure: each call takes the time in ms since the epoch, the only randomness is a generator seeded by the settings, and
 //! nothing waits. The same calls with the same times give the same answers. Time never goes back in here: a call with an
-//! earlier time than one before it is taken as if at that one, so arrival stamps never fall.
+//! earlier time than one before it is taken as if at that one. Arrival stamps do not fall either, unless the settings let
+//! them follow a clock that steps back.
 //!
 //! Not modelled yet: pushing to consumers, resource policies, calls a second of the control plane, growth and warm
 //! throughput of on-demand streams, the automatic record distribution strategy, channels and queues. Encryption and
-//! monitoring are noted and change nothing: records and put answers do not say an EncryptionType. DELETING streams refuse reads and writes at once, which
-//! the service may do later. A SequenceNumberForOrdering is looked at but never changes anything.
+//! monitoring are noted and change nothing: records and put answers do not say an EncryptionType. DELETING streams refuse
+//! reads and writes at once, which the service may do later. A SequenceNumberForOrdering is looked at but never changes
+//! anything.
 
 mod attributes;
 mod consumers;
@@ -76,6 +78,11 @@ pub struct ModelSettings {
     pub shard_end: ShardEnd,
     /// Shards the account may have.
     pub shard_limit: u32,
+    /// A record is to be read so many ms after it was stamped, as with the service; until then a reader is told that it
+    /// has caught up. 0: at once.
+    pub visible_after_ms: i64,
+    /// May a record's stamp be earlier than its predecessor's when the clock has stepped back?
+    pub stamps_may_fall: bool,
     /// Memory that records may take; the oldest go when it is reached. `None`: any.
     pub memory_bytes_max: Option<u64>,
     /// Are the limits kept on what a shard takes and gives in a second?
@@ -95,6 +102,8 @@ impl Default for ModelSettings {
             update_delay_ms: 500,
             shard_end: ShardEnd::BySeed,
             shard_limit: 20_000,
+            visible_after_ms: 0,
+            stamps_may_fall: false,
             memory_bytes_max: None,
             throughput_limits: false,
             empty_page_one_in: 0,
@@ -153,6 +162,8 @@ pub struct Model {
     rng: fastrand::Rng,
     /// The latest time any call has told.
     now_ms: i64,
+    /// The time that the present call has told.
+    told_ms: i64,
     generations: u64,
     streams: BTreeMap<Box<str>, Stream>,
     /// What is to happen to the records of the next put call, and what did to those of the last.
@@ -171,6 +182,7 @@ impl Model {
             settings,
             rng,
             now_ms: i64::MIN,
+            told_ms: i64::MIN,
             generations: 0,
             streams: BTreeMap::new(),
             put_throttle: None,
@@ -325,6 +337,7 @@ impl Model {
 
     /// Takes note of the time and does what is due by then: resharding, and forgetting of what is too old.
     fn advance(&mut self, now_ms: i64) -> i64 {
+        self.told_ms = now_ms;
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
         self.streams.retain(|_, stream| stream.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));

@@ -169,10 +169,11 @@ impl Model {
         stream: &str,
         entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
     ) -> PutAnswer {
-        let Model { streams, rng, settings, put_throttle, throttled_puts, .. } = self;
+        let Model { streams, rng, settings, told_ms, put_throttle, throttled_puts, .. } = self;
         let mut coins = fastrand::Rng::with_seed(put_throttle.map_or(0, |throttle| throttle.seed));
         let cx = Context { account: &settings.account };
         let limited = settings.throughput_limits;
+        let stamp_ms = if settings.stamps_may_fall { *told_ms } else { now_ms };
         let stream = streams.get_mut(stream).expect("looked up by the caller");
         let horizon_ms = stream.horizon_ms(now_ms);
         stream.last_arrival_ms = now_ms;
@@ -204,6 +205,7 @@ impl Model {
                 index,
                 digits: sequence.digits(),
                 arrival_ms: now_ms,
+                stamp_ms,
                 partition_key: entry.partition_key.into(),
                 data: entry.data,
             });

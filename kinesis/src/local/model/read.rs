@@ -63,7 +63,7 @@ pub struct RecordView<'a> {
     pub sequence: SequenceNumber,
     /// The number in decimal, made when the record was put.
     pub sequence_digits: &'a [u8; SEQUENCE_DIGITS],
-    /// When it was taken, ms since the epoch; never falls.
+    /// When it was taken, ms since the epoch; does not fall unless the settings say so.
     pub arrival_ms: i64,
     /// As it was put.
     pub partition_key: &'a str,
@@ -91,7 +91,7 @@ impl<'a> Iterator for Records<'a> {
         self.rest.next().map(|record| RecordView {
             sequence: self.shard.sequence(record.index, record.arrival_ms),
             sequence_digits: &record.digits,
-            arrival_ms: record.arrival_ms,
+            arrival_ms: record.stamp_ms,
             partition_key: &record.partition_key,
             data: &record.data,
         })
@@ -186,6 +186,7 @@ impl Model {
             return Err(ModelError::new(ErrorCode::ExpiredIterator, expiry(token.issued_ms, now_ms)));
         }
         let on_extra_page = self.settings.shard_end.is_on_extra_page(seed, token.shard);
+        let visible_after_ms = self.settings.visible_after_ms;
         let one_in = self.settings.empty_page_one_in;
         let may_be_empty = one_in > 0 && self.rng.u32(0..one_in) == 0;
         let (found, cx) = self.stream_mut(&token.stream)?;
@@ -199,6 +200,11 @@ impl Model {
         if limited {
             shard.throughput.read(now_ms).map_err(|exceeded| exceeded.error(token.shard, &token.stream, cx))?;
         }
+        let visible = match visible_after_ms {
+            0 => shard.records.len(),
+            after_ms => shard.records.partition_point(|record| record.arrival_ms <= now_ms.saturating_sub(after_ms)),
+        };
+        let limit = limit.min(visible.saturating_sub(start));
         let end = if may_be_empty { start } else { start + page_length(shard, start, limit) };
         if limited {
             shard.throughput.page(now_ms, shard.records.range(start..end).map(StoredRecord::bytes).sum());
@@ -209,13 +215,15 @@ impl Model {
         let shard = found.shards.get(token.shard).expect("found above");
         let rest = shard.records.range(start..end);
 
-        let ahead = shard.records.get(end);
+        let ahead = shard.records.get(end).filter(|_| end < visible);
+        let hidden = visible < shard.records.len();
         let next = match ahead {
             Some(record) => Some(IteratorToken { issued_ms: now_ms, index: record.index, since_ms: i64::MIN, ..token }),
-            None if shard.closed.is_some() && (end == start || !on_extra_page) => None,
-            // Behind everything there is: the timestamp, if there was one, still holds for what comes.
+            None if shard.closed.is_some() && !hidden && (end == start || !on_extra_page) => None,
+            // Behind everything there is to be seen: the timestamp, if there was one, still holds for what comes.
             None => {
-                let index = shard.records.back().map_or(token.index, |last| token.index.max(last.index + 1));
+                let last = visible.checked_sub(1).and_then(|last| shard.records.get(last));
+                let index = last.map_or(token.index, |last| token.index.max(last.index + 1));
                 Some(IteratorToken { issued_ms: now_ms, index, ..token })
             }
         };

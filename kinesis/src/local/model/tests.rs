@@ -455,6 +455,58 @@ fn arrival_stamps_do_not_fall_when_the_clock_does() {
 }
 
 #[test]
+fn arrival_stamps_follow_a_clock_that_steps_back_if_they_may() {
+    let settings = ModelSettings { create_delay_ms: 0, stamps_may_fall: true, ..ModelSettings::default() };
+    let mut model = Model::new(settings);
+    model.create_stream(T0, CreateStreamRequest::provisioned("s", 1)).unwrap();
+    for (now, data) in [(T0 + 100, "a"), (T0 + 40, "b"), (T0 + 140, "c")] {
+        put(&mut model, now, data);
+    }
+    let stamps: Vec<_> = model.all_records("s").map(|(_, record)| record.arrival_ms - T0).collect();
+    assert_eq!(stamps, [100, 40, 140]);
+    // Who reads from a time on may be given earlier stamps, and misses none of later ones.
+    assert_eq!(read(&mut model, T0 + 140, IteratorPosition::AtTimestamp(T0 + 50)), ["a", "b", "c"]);
+    assert_eq!(read(&mut model, T0 + 140, IteratorPosition::AtTimestamp(T0 + 120)), ["c"]);
+}
+
+#[test]
+fn record_is_read_some_time_after_its_stamp_and_until_then_the_reader_has_caught_up() {
+    let settings = ModelSettings { create_delay_ms: 0, visible_after_ms: 300, ..ModelSettings::default() };
+    let mut model = Model::new(ModelSettings { shard_end: ShardEnd::WithLastRecords, update_delay_ms: 0, ..settings });
+    model.create_stream(T0, CreateStreamRequest::provisioned("s", 1)).unwrap();
+    put(&mut model, T0, "a");
+    let mut next = iterator(&mut model, T0, IteratorPosition::TrimHorizon);
+    put(&mut model, T0 + 200, "b");
+    let mut seen = Vec::new();
+    for now in [T0 + 299, T0 + 300, T0 + 499] {
+        let page = model.get_records(now, &next, None).unwrap();
+        seen.push((now - T0, texts(&page), page.millis_behind_latest));
+        next = page.next_iterator.unwrap();
+    }
+    let nothing = Vec::<String>::new();
+    assert_eq!(seen, [(299, nothing.clone(), 0), (300, vec!["a".to_owned()], 0), (499, nothing, 0)]);
+    // A closed shard has not ended while a record of it is still to be seen.
+    model.split_shard(T0 + 499, "s", "0", "1000").unwrap();
+    let page = model.get_records(T0 + 499, &next, None).unwrap();
+    assert!(page.next_iterator.is_some() && page.child_shards.is_empty());
+    next = page.next_iterator.unwrap();
+    let page = model.get_records(T0 + 500, &next, None).unwrap();
+    assert_eq!((texts(&page), page.next_iterator.is_none(), page.child_shards.len()), (vec!["b".to_owned()], true, 2));
+}
+
+#[test]
+fn latest_is_behind_what_is_not_to_be_seen_yet() {
+    let settings = ModelSettings { create_delay_ms: 0, visible_after_ms: 300, ..ModelSettings::default() };
+    let mut model = Model::new(settings);
+    model.create_stream(T0, CreateStreamRequest::provisioned("s", 1)).unwrap();
+    put(&mut model, T0, "before");
+    let latest = iterator(&mut model, T0, IteratorPosition::Latest);
+    put(&mut model, T0, "behind");
+    let next = model.get_records(T0 + 1, &latest, None).unwrap().next_iterator.unwrap();
+    assert_eq!(texts(&model.get_records(T0 + 300, &next, None).unwrap()), ["behind"]);
+}
+
+#[test]
 fn record_older_than_a_day_is_no_longer_read_but_still_counted() {
     let mut model = with_stream(1);
     let a = put(&mut model, T0, "a").sequence.to_string();
@@ -569,8 +621,15 @@ proptest! {
     fn walk_by_iterators_sees_each_record_once_in_order(
         steps in prop::collection::vec((0_usize..6, 1_i64..8, 0_i64..50), 1..60),
         seed in 0_u64..1_000,
+        visible_after_ms in 0_i64..40,
     ) {
-        let settings = ModelSettings { seed, create_delay_ms: 0, empty_page_one_in: 4, ..ModelSettings::default() };
+        let settings = ModelSettings {
+            seed,
+            create_delay_ms: 0,
+            empty_page_one_in: 4,
+            visible_after_ms,
+            ..ModelSettings::default()
+        };
         let mut model = Model::new(settings);
         model.create_stream(T0, CreateStreamRequest::provisioned("s", 2)).unwrap();
         let mut now = T0;
