@@ -4,7 +4,7 @@
 mod common;
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
 };
 
@@ -97,6 +97,30 @@ fn lines_that_fill_more_than_a_call_are_put_in_several() {
     let lines = vec![line; 120].join("\n");
     let ended = put(&local, "s", &lines);
     assert_eq!(ended.stdout.trim_end(), "put 120 record(s)", "{ended:#?}");
+}
+
+#[test]
+fn iterator_of_an_earlier_life_of_the_endpoint_is_refused() {
+    let ask = |local: &Local, operation: &str, body: &str| {
+        let mut wire = std::net::TcpStream::connect(local.address()).expect("it listens");
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/x-amz-json-1.1\r\n\
+             x-amz-target: Kinesis_20131202.{operation}\r\nx-amz-date: 20261124T000000Z\r\nauthorization: \
+             AWS4-HMAC-SHA256 Credential=a/20261124/us-east-1/kinesis/aws4_request, SignedHeaders=host;x-amz-date, \
+             Signature=0\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        wire.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        let _ = wire.read_to_string(&mut answer).expect("it answers and closes");
+        answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
+    };
+    let shard = r#"{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "TRIM_HORIZON"}"#;
+    let earlier = ask(&Local::start(&["s:1"]), "GetShardIterator", shard);
+    assert!(earlier.starts_with(r#"{"ShardIterator":""#), "{earlier}");
+    let later = Local::start(&["s:1"]);
+    let refused = ask(&later, "GetRecords", &earlier);
+    assert!(refused.contains("InvalidArgumentException") && refused.contains("Invalid ShardIterator."), "{refused}");
 }
 
 #[test]

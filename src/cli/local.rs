@@ -48,6 +48,10 @@ pub(super) struct LocalArgs {
     /// Memory that records may take; the oldest go when it is reached
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes::parse)]
     memory: u64,
+    /// What chance is drawn from (which calls a fault happens to, how closed shards end); another each time
+    /// unless given
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 /// Serves until the first Ctrl-C.
@@ -60,6 +64,8 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
     let certificate = args.tls.then(|| certificate(&args.listen)).transpose()?;
     let bundle = certificate.as_ref().map(Bundle::write).transpose()?;
     let model = ModelSettings {
+        // Never the same unasked: tokens and request ids of an earlier life must not be taken for this one's.
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         throughput_limits: !args.no_limits,
         memory_bytes_max: Some(args.memory),
         stamps_may_fall: true,
