@@ -3,9 +3,10 @@
 //!
 //! Each change counts at once, and the stream is UPDATING for `update_delay_ms` where the service's is.
 
+use super::lifecycle::{RECORD_KIB, RECORD_KIB_MAX};
 use super::stream::{Stream, StreamMode};
 use super::validation::Violations;
-use super::{ErrorCode, Model, ModelError, RECORD_KIB, RECORD_KIB_MAX, invalid};
+use super::{ErrorCode, Model, ModelError, invalid};
 
 /// Changes of a stream's mode in 24 hours (developer guide, capacity modes).
 const MODE_CHANGES_MAX: usize = 2;

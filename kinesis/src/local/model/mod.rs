@@ -13,8 +13,10 @@
 
 mod attributes;
 mod consumers;
+mod context;
 mod error;
 mod hash_key;
+mod lifecycle;
 mod list;
 mod memory;
 mod put;
@@ -22,6 +24,7 @@ mod read;
 mod reshard;
 mod retention;
 mod sequence;
+mod settings;
 mod shard;
 mod shards;
 mod stream;
@@ -36,6 +39,7 @@ pub use attributes::{Limits, MonitoringChange, SHARD_METRICS};
 pub use consumers::{ConsumerDescription, ConsumerName, ConsumerStatus, ListConsumersAnswer};
 pub use error::{ErrorCode, ModelError};
 pub use hash_key::{HashKeyRange, even_range, hash_key_of};
+pub use lifecycle::CreateStreamRequest;
 pub use list::{
     ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter, StreamDescription,
     StreamSummary,
@@ -44,116 +48,14 @@ pub use put::{Placed, PutAnswer, PutEntry, PutFailure, PutThrottle, RECORDS_MAX}
 pub use read::{ChildShard, GetRecordsAnswer, IteratorPosition, RecordView, Records};
 pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};
+pub use settings::{ModelSettings, ShardEnd};
 pub use shard::{ShardDescription, ShardId};
 pub use stream::{StreamMode, StreamStatus};
 pub use tags::{Tags, TagsPage};
 pub use validation::Violations;
 
-use stream::{NewStream, Stream};
-
-/// Streams that may be CREATING at once (API reference, CreateStream).
-const CREATING_MAX: usize = 5;
-/// Shards an on-demand stream starts with (developer guide, capacity modes).
-const ON_DEMAND_SHARDS: u32 = 4;
-/// Key and data of one record, in KiB, unless the stream says more (API reference, MaxRecordSizeInKiB).
-const RECORD_KIB: i64 = 1_024;
-const RECORD_KIB_MAX: i64 = 10_240;
-
-/// What a model is like.
-#[derive(Clone, Debug)]
-pub struct ModelSettings {
-    /// Region in ARNs.
-    pub region: String,
-    /// Account number in ARNs and messages.
-    pub account: String,
-    /// Seeds sequence gaps, empty pages and the check in tokens.
-    pub seed: u64,
-    /// How long a stream stays CREATING, in ms; 0: it is ACTIVE at once.
-    pub create_delay_ms: i64,
-    /// How long a stream stays DELETING, in ms; 0: it is gone at once.
-    pub delete_delay_ms: i64,
-    /// How long a split, a merge, and each round of UpdateShardCount takes, in ms; 0: it is done at once.
-    pub update_delay_ms: i64,
-    /// How a reader learns that a closed shard has ended.
-    pub shard_end: ShardEnd,
-    /// Shards the account may have.
-    pub shard_limit: u32,
-    /// A record is to be read so many ms after it was stamped, as with the service; until then a reader is told that it
-    /// has caught up. 0: at once.
-    pub visible_after_ms: i64,
-    /// May a record's stamp be earlier than its predecessor's when the clock has stepped back?
-    pub stamps_may_fall: bool,
-    /// Memory that records may take; the oldest go when it is reached. `None`: any.
-    pub memory_bytes_max: Option<u64>,
-    /// Are the limits kept on what a shard takes and gives in a second?
-    pub throughput_limits: bool,
-    /// One of so many GetRecords calls with records ahead answers none of them, as the service may; 0: never.
-    pub empty_page_one_in: u32,
-}
-
-impl Default for ModelSettings {
-    fn default() -> ModelSettings {
-        ModelSettings {
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
-            seed: 0,
-            create_delay_ms: 500,
-            delete_delay_ms: 500,
-            update_delay_ms: 500,
-            shard_end: ShardEnd::BySeed,
-            shard_limit: 20_000,
-            visible_after_ms: 0,
-            stamps_may_fall: false,
-            memory_bytes_max: None,
-            throughput_limits: false,
-            empty_page_one_in: 0,
-        }
-    }
-}
-
-/// Where GetRecords says that a closed shard has ended: both are legal, and the service does either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ShardEnd {
-    /// On the page with its last records.
-    WithLastRecords,
-    /// On a page of its own, without records, behind that.
-    OnExtraPage,
-    /// Either, as the settings' seed has it for each shard.
-    #[default]
-    BySeed,
-}
-
-impl ShardEnd {
-    fn is_on_extra_page(self, seed: u64, shard: ShardId) -> bool {
-        match self {
-            ShardEnd::WithLastRecords => false,
-            ShardEnd::OnExtraPage => true,
-            ShardEnd::BySeed => fastrand::Rng::with_seed(seed ^ u64::from(shard.number()) << 32).bool(),
-        }
-    }
-}
-
-/// What CreateStream is told.
-#[derive(Clone, Debug, Default)]
-pub struct CreateStreamRequest<'a> {
-    /// Name of the stream, 1 to 128 of `[a-zA-Z0-9_.-]`.
-    pub stream: &'a str,
-    /// Shards to begin with; needed unless on demand.
-    pub shard_count: Option<i64>,
-    /// Who scales it.
-    pub mode: StreamMode,
-    /// Key and data of one record, in KiB, 1,024 to 10,240.
-    pub record_kib_max: Option<i64>,
-    /// Labels.
-    pub tags: Option<Tags>,
-}
-
-impl<'a> CreateStreamRequest<'a> {
-    /// A stream of so many shards.
-    pub fn provisioned(stream: &'a str, shard_count: u32) -> CreateStreamRequest<'a> {
-        CreateStreamRequest { stream, shard_count: Some(i64::from(shard_count)), ..CreateStreamRequest::default() }
-    }
-}
+use context::{Context, invalid, shard_limit_exceeded, take_arn_apart};
+use stream::Stream;
 
 /// One account's streams in one region. See the module's head.
 #[derive(Debug)]
@@ -195,103 +97,6 @@ impl Model {
     /// What the model was made with.
     pub fn settings(&self) -> &ModelSettings {
         &self.settings
-    }
-
-    /// CreateStream: ACTIVE once `create_delay_ms` have passed.
-    ///
-    /// # Errors
-    /// `ValidationException`; `InvalidArgumentException` without a shard count; `ResourceInUseException` if the name is
-    /// taken; `LimitExceededException` beyond the shard limit or five streams in creation.
-    pub fn create_stream(&mut self, now_ms: i64, request: CreateStreamRequest<'_>) -> Result<(), ModelError> {
-        let now_ms = self.advance(now_ms);
-        let mut violations = Violations::new();
-        violations.range("shardCount", request.shard_count, 1, i64::MAX);
-        violations.range("maxRecordSizeInKiB", request.record_kib_max, RECORD_KIB, RECORD_KIB_MAX);
-        request.tags.iter().for_each(|tags| tags::check_tags(&mut violations, tags));
-        violations.name("streamName", request.stream);
-        violations.finish()?;
-
-        let Model { settings, streams, .. } = &*self;
-        if streams.contains_key(request.stream) {
-            let message = format!("Stream {} under account {} already exists.", request.stream, settings.account);
-            return Err(ModelError::new(ErrorCode::ResourceInUse, message));
-        }
-        let shard_count = match (request.mode, request.shard_count) {
-            (StreamMode::Provisioned, Some(count)) => count,
-            (StreamMode::OnDemand, None) => i64::from(ON_DEMAND_SHARDS),
-            (StreamMode::Provisioned, None) => {
-                return Err(invalid("ShardCount must be given for a stream in PROVISIONED mode."));
-            }
-            (StreamMode::OnDemand, Some(_)) => {
-                return Err(invalid("ShardCount must not be given for a stream in ON_DEMAND mode."));
-            }
-        };
-        if streams.values().filter(|s| s.status(now_ms) == StreamStatus::Creating).count() >= CREATING_MAX {
-            let message = format!("No more than {CREATING_MAX} streams may be in the CREATING state at once.");
-            return Err(ModelError::new(ErrorCode::LimitExceeded, message));
-        }
-        let present: usize = streams.values().map(|stream| stream.shards.open_count()).sum();
-        let limit = settings.shard_limit;
-        let additional = usize::try_from(shard_count).unwrap_or(usize::MAX);
-        if present.saturating_add(additional) > limit as usize {
-            return Err(shard_limit_exceeded(&settings.account, &settings.region, present, limit, additional));
-        }
-        let shard_count = u32::try_from(shard_count).expect("within the shard limit");
-
-        let arn = self.stream_arn(request.stream);
-        let mut tags = Tags::new();
-        let cx = Context { account: &self.settings.account };
-        tags::add(&mut tags, request.tags.unwrap_or_default(), &format!("stream {}", request.stream), cx)?;
-        // A number that no stream of an earlier model with this seed has, unless that one's clock was ahead.
-        self.generations = (self.generations + 1).max(u64::try_from(now_ms).unwrap_or(0));
-        let record_kib = request.record_kib_max.unwrap_or(RECORD_KIB);
-        let stream = Stream::new(NewStream {
-            name: request.stream,
-            arn,
-            generation: self.generations,
-            mode: request.mode,
-            now_ms,
-            active_from_ms: now_ms.saturating_add(self.settings.create_delay_ms),
-            record_bytes_max: usize::try_from(record_kib * 1_024).expect("within 10 MiB"),
-            tags,
-            shard_count,
-        });
-        self.streams.insert(request.stream.into(), stream);
-        Ok(())
-    }
-
-    /// Ends a stream's CREATING before its time: for whoever runs the endpoint and need not wait.
-    pub fn activate(&mut self, stream: &str) {
-        let now_ms = self.now_ms;
-        self.streams.get_mut(stream).into_iter().for_each(|stream| stream.active_from_ms = now_ms);
-    }
-
-    /// DeleteStream: gone once `delete_delay_ms` have passed.
-    ///
-    /// # Errors
-    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE, and if
-    /// it has consumers, unless `with_consumers`.
-    pub fn delete_stream(&mut self, now_ms: i64, stream: &str, with_consumers: bool) -> Result<(), ModelError> {
-        let now_ms = self.advance(now_ms);
-        let gone_at_ms = now_ms.saturating_add(self.settings.delete_delay_ms);
-        let (stream, cx) = self.stream_mut(stream)?;
-        stream.active(now_ms, cx)?;
-        if !stream.consumers.is_empty() && !with_consumers {
-            let message = format!(
-                "Stream {} under account {} has {} registered consumers: deregister them first, or set \
-                 EnforceConsumerDeletion.",
-                stream.name,
-                cx.account,
-                stream.consumers.len()
-            );
-            return Err(ModelError::new(ErrorCode::ResourceInUse, message));
-        }
-        stream.gone_at_ms = Some(gone_at_ms);
-        if gone_at_ms <= now_ms {
-            let name = stream.name.clone();
-            self.streams.remove(&name);
-        }
-        Ok(())
     }
 
     /// The name that a call means by StreamName, StreamARN or both.
@@ -365,84 +170,6 @@ impl Model {
             None => Err(cx.no_stream(name)),
         }
     }
-}
-
-impl Stream {
-    /// Refuses control calls on a stream that is on its way to or from somewhere.
-    fn active(&self, now_ms: i64, cx: Context<'_>) -> Result<(), ModelError> {
-        match self.status(now_ms) {
-            StreamStatus::Active => Ok(()),
-            other => Err(ModelError::new(
-                ErrorCode::ResourceInUse,
-                format!(
-                    "Stream {} under account {} not ACTIVE, instead in state {}",
-                    self.name,
-                    cx.account,
-                    other.name()
-                ),
-            )),
-        }
-    }
-
-    /// Refuses reads and writes on a stream that is not there yet or no longer, as if there were none.
-    fn usable(&self, now_ms: i64, cx: Context<'_>) -> Result<(), ModelError> {
-        if self.is_usable(now_ms) { Ok(()) } else { Err(cx.no_stream(&self.name)) }
-    }
-}
-
-/// What messages need to know besides the stream.
-#[derive(Clone, Copy, Debug)]
-struct Context<'a> {
-    account: &'a str,
-}
-
-impl Context<'_> {
-    fn no_stream(self, name: &str) -> ModelError {
-        let message = format!("Stream {name} under account {} not found.", self.account);
-        ModelError::new(ErrorCode::ResourceNotFound, message)
-    }
-
-    fn no_shard(self, shard: ShardId, stream: &str) -> ModelError {
-        let message = format!("Shard {shard} in stream {stream} under account {} does not exist", self.account);
-        ModelError::new(ErrorCode::ResourceNotFound, message)
-    }
-
-    fn shard_id(self, text: &str, stream: &str) -> Result<ShardId, ModelError> {
-        ShardId::parse(text).map_or_else(|| self.shard_id_missing(text, stream), Ok)
-    }
-
-    fn shard_id_missing<T>(self, text: &str, stream: &str) -> Result<T, ModelError> {
-        let message = format!("Could not find shard {text} in stream {stream} under account {}.", self.account);
-        Err(ModelError::new(ErrorCode::ResourceNotFound, message))
-    }
-}
-
-fn shard_limit_exceeded(account: &str, region: &str, present: usize, limit: u32, additional: usize) -> ModelError {
-    let message = format!(
-        "This request would exceed the shard limit for the account {account} in {region}. Current shard count for the \
-         account: {present}. Limit: {limit}. Number of additional shards that would have resulted from this request: \
-         {additional}. Refer to the AWS Service Limits page \
-         (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current limits and how to request \
-         higher limits."
-    );
-    ModelError::new(ErrorCode::LimitExceeded, message)
-}
-
-fn invalid(message: impl Into<String>) -> ModelError {
-    ModelError::new(ErrorCode::InvalidArgument, message)
-}
-
-/// Region, account and stream of `arn:aws.*:kinesis:.*:\d{12}:stream/\S+`.
-fn take_arn_apart(arn: &str) -> Option<(&str, &str, &str)> {
-    let (head, stream) = arn.split_once(":stream/")?;
-    let (head, account) = head.rsplit_once(':')?;
-    let partition = head.strip_prefix("arn:aws")?;
-    let (_, region) = partition.split_once(":kinesis:")?;
-    let whole = account.len() == 12
-        && account.bytes().all(|b| b.is_ascii_digit())
-        && !stream.is_empty()
-        && !stream.contains(char::is_whitespace);
-    whole.then_some((region, account, stream))
 }
 
 #[cfg(test)]
