@@ -37,7 +37,9 @@ impl Model {
         if self.held_bytes_at_most <= bytes_max {
             return;
         }
-        // Reading and ageing have trimmed since it was counted last.
+        // Reading has trimmed since it was counted last, and what has aged out by now is no loss.
+        let now_ms = self.now_ms;
+        self.streams.values_mut().for_each(|stream| stream.shards.trim(stream.horizon_ms(now_ms)));
         self.held_bytes_at_most = self.held_bytes();
         if self.held_bytes_at_most <= bytes_max {
             return;

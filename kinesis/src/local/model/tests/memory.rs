@@ -59,3 +59,17 @@ fn records_of_one_millisecond_stay_until_it_is_over() {
     assert_eq!(model.all_records("s").count(), 500);
     assert_eq!(model.trimmed_for_memory(), 1_500);
 }
+
+#[test]
+fn what_has_aged_out_goes_first_and_is_not_counted_as_a_loss() {
+    let mut model = bounded(1);
+    model.create_stream(T0, CreateStreamRequest::provisioned("idle", 1)).unwrap();
+    let data = Bytes::from(vec![7; 1_000]);
+    model.put_records(T0, "idle", vec![entry("k", data.clone()); 500]).unwrap();
+    let later = T0 + 24 * HOUR + 1;
+    for n in 0..2 {
+        model.put_records(later + n, "s", vec![entry("k", data.clone()); 400]).unwrap();
+    }
+    assert_eq!(model.trimmed_for_memory(), 0);
+    assert_eq!((model.all_records("idle").count(), model.all_records("s").count()), (0, 800));
+}
