@@ -108,3 +108,16 @@ fn the_second_ctrl_c_ends_it_at_once() {
     let ended = wait(child, Duration::from_secs(2));
     assert_eq!(ended.code, Some(130), "{ended:#?}");
 }
+
+#[test]
+fn shards_that_split_and_merge_lose_nothing_on_one_core_and_on_two() {
+    for cores in ["1", "2"] {
+        let arguments = ["--for", "6s", "--rate", "100", "--reshard-every", "700ms", "--cores", cores];
+        if cores == "2" && std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return common::skip("this machine gives us one core");
+        }
+        let summary = demo(&arguments);
+        assert!(summary["reshards"].as_u64() >= Some(3), "{summary}");
+        assert_eq!(summary["losses"].as_array().map(Vec::len), Some(0), "{summary}");
+    }
+}

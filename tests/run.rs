@@ -104,10 +104,11 @@ fn each_window_of_each_key_equals_a_plain_recount_and_all_cores_take_part() {
     let cores = job["cores"].as_array().expect("a list");
     for core in cores {
         assert!(core["records_folded"].as_u64() > Some(0), "{summary}");
-        // An owner of a part of the keys gets blocks of every core.
-        let (all, others) = (core["blocks_combined"].as_u64(), core["blocks_from_others"].as_u64());
-        assert!(all > others && (cores.len() == 1 || others > Some(0)), "{summary}");
     }
+    // Owners get blocks of other cores. Each of every core is asserted where keys are many (runtime, tests/node.rs): these
+    // are few, and their hashes another each time.
+    let others: u64 = cores.iter().filter_map(|core| core["blocks_from_others"].as_u64()).sum();
+    assert!(cores.len() == 1 || others > 0, "{summary}");
 }
 
 #[test]
@@ -147,4 +148,37 @@ fn see_tweets_counted(mut child: std::process::Child) {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.stderr.contains("kinesis-traffic-monitor: read "), "{ended:#?}");
     assert!(ended.stderr.contains("older records are skipped"), "what history is skipped is said: {ended:#?}");
+}
+
+/// The whole of a resharded stream, and then an end by itself, without waiting for windows that end in the future.
+#[test]
+fn job_until_now_reads_all_that_is_there_and_ends() {
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let file = folder.path().join("by-key.toml");
+    // Windows of an hour: who waits for their ends waits for an hour.
+    fs::write(&file, BY_KEY.replace("tumbling 500ms", "tumbling 1h")).expect("a file in our own folder");
+    let local = Local::start(&["Tweets:2"]);
+    for (round, reshard) in [&["split", "Tweets", "0"][..], &["merge", "Tweets", "2", "3"], &[]].into_iter().enumerate()
+    {
+        (0..6).for_each(|key| put(&local, &format!("key-{key}"), 2 + key + round));
+        if !reshard.is_empty() {
+            let mut command = weir_at(&local.url);
+            let _ = command.arg("stream").args(reshard);
+            let ended = run(command);
+            assert_eq!(ended.code, Some(0), "{ended:#?}");
+        }
+    }
+    let mut command = weir_at(&local.url);
+    let _ = command.arg("run").arg(&file).args(["--until", "now", "--output", "json"]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let mut lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let summary = lines.pop().expect("a summary");
+    let counts: u64 = lines.iter().map(|row| row["value"].as_u64().expect("a count")).sum();
+    let put: u64 = (0..3).flat_map(|round| (0..6).map(move |key| 2 + key + round)).sum();
+    assert_eq!(counts, put, "{ended:#?}");
+    assert!(lines.iter().any(|row| row["partial"] == Value::Bool(true)), "the hour is not over: {ended:#?}");
+    let job = &summary["jobs"][0];
+    assert_eq!((job["late"].as_u64(), job["open"].as_u64()), (Some(0), Some(0)), "{summary}");
+    assert_eq!(job["losses"].as_array().map(Vec::len), Some(0), "{summary}");
 }

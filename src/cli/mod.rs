@@ -7,6 +7,7 @@ mod cores;
 mod demo;
 mod jobs;
 mod local;
+mod losses;
 mod output;
 mod run;
 mod service;

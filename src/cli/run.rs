@@ -7,10 +7,10 @@ use std::{
     time::Instant,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use weir_runtime::{
-    control::{JobHandle, JobReport, JobSettings, Node, NodeSettings},
+    control::{JobHandle, JobReport, JobSettings, Node, NodeSettings, Until},
     facade,
     pipeline::PipelineFn,
     placement::Cores,
@@ -19,6 +19,7 @@ use weir_runtime::{
 use super::{
     cores::CoresArgs,
     jobs::{self, Event},
+    losses,
     output::{Output, say},
     service::ServiceArgs,
     signals,
@@ -40,6 +41,10 @@ pub(super) struct RunArgs {
     /// 2026-11-23T16:11:27Z
     #[arg(long, value_name = "POSITION", value_parser = job::parse_start)]
     from: Option<StartAt>,
+    /// Until when the jobs run: `now` reads everything that is there at the start, then ends; windows that
+    /// reach beyond that moment are partial
+    #[arg(long, value_enum, value_name = "WHEN")]
+    until: Option<UntilArg>,
     /// An argument of the program's own pipelines; the value is TOML, or else a text
     #[arg(long, value_name = "KEY=VALUE", value_parser = argument)]
     set: Vec<(String, toml::Value)>,
@@ -50,6 +55,13 @@ pub(super) struct RunArgs {
     /// How to say what the jobs did: for people on standard error, or as JSON on standard output
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
+}
+
+/// `--until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UntilArg {
+    /// What is there at the start
+    Now,
 }
 
 /// A job to be started.
@@ -73,7 +85,8 @@ pub(super) fn main(args: &RunArgs, pipelines: &Pipelines) -> Result<ExitCode, Fa
     let node = Node::start(NodeSettings::on(cores)).map_err(|error| jobs::failure("", &error))?;
     let node = Arc::new(node);
     let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
-    start_all(jobs, node.clone(), sender.clone())?;
+    let until = args.until.map_or(Until::Stopped, |UntilArg::Now| Until::Now);
+    start_all(jobs, until, node.clone(), sender.clone())?;
     let mut running = Running {
         cores: node.cores().clone(),
         names,
@@ -116,10 +129,10 @@ fn argument(text: &str) -> Result<(String, toml::Value), String> {
 }
 
 /// Starts them in order on a thread of its own: starting waits for the service, and Ctrl-C must not.
-fn start_all(jobs: Vec<Job>, node: Arc<Node>, events: mpsc::Sender<Event>) -> Result<(), Failure> {
+fn start_all(jobs: Vec<Job>, until: Until, node: Arc<Node>, events: mpsc::Sender<Event>) -> Result<(), Failure> {
     jobs::thread("starter", move || {
         for (index, job) in jobs.into_iter().enumerate() {
-            let event = match node.submit(JobSettings::named(job.name), job.pipeline) {
+            let event = match node.submit(JobSettings { name: job.name, until }, job.pipeline) {
                 Ok(handle) => Event::Started(index, handle),
                 Err(error) => Event::Refused(index, error),
             };
@@ -202,6 +215,7 @@ impl Running {
             open: jobs::total(report, |worker| worker.open),
             late: jobs::total(report, |worker| worker.late),
             cores: jobs::by_core(&self.cores, report),
+            losses: losses::of(report).collect(),
             error: report.error.as_ref().map(ToString::to_string),
         };
         let elapsed_ms = u64::try_from((facade::now() - started).as_millis()).unwrap_or(u64::MAX);
@@ -225,6 +239,7 @@ struct JobSummary {
     open: u64,
     late: u64,
     cores: Vec<jobs::CoreSummary>,
+    losses: Vec<losses::Loss>,
     error: Option<String>,
 }
 
@@ -238,6 +253,9 @@ impl Summary {
                         "{}: read {} records, wrote {}; {} windows, open {}, late {}",
                         job.name, job.records, job.written, job.windows, job.open, job.late
                     );
+                    for loss in &job.losses {
+                        eprintln!("{}: {loss}", job.name);
+                    }
                 }
             }
         }

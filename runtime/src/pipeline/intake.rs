@@ -1,6 +1,6 @@
 //! Where a source enters a worker: its shards' inlets, their watermarks, and the first stage behind them.
 
-use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerWatermark};
+use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerMark, WorkerWatermark};
 
 use super::operator::{Batch, Operator, OperatorContext, Progress, RunCounters};
 use crate::error::JobError;
@@ -62,6 +62,8 @@ pub(crate) trait IntakePart {
     fn is_past(&mut self, end: Option<EventTime>) -> bool;
     /// What keeps this worker's watermark from rising, and why, in words.
     fn holder(&self) -> Option<String>;
+    /// The same with the time at which it stands, if it is a trouble and not merely the slowest.
+    fn troubled(&self) -> Option<(EventTime, String)>;
 }
 
 pub(super) struct IntakeSettings {
@@ -313,6 +315,14 @@ impl<T: 'static> IntakePart for Intake<T> {
             });
             shard.ended || past
         })
+    }
+
+    fn troubled(&self) -> Option<(EventTime, String)> {
+        let holder = self.watermark.holder()?;
+        let shard = self.shards.iter().find(|shard| shard.name == *holder)?;
+        let trouble = shard.trouble.as_ref()?;
+        let WorkerMark::At(time) = self.watermark.mark() else { return None };
+        Some((time, format!("shard {holder}: {trouble}")))
     }
 
     fn holder(&self) -> Option<String> {

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use weir_window::{Budget, ShardName};
 
 use super::link::{Links, push};
+use super::watch::Watch;
 use super::{Attachment, Run, RunSettings};
 use crate::error::{JobError, Kind};
 use crate::facade;
@@ -26,6 +27,9 @@ const TURN_ENTRIES: usize = 4_096;
 
 /// How long the sinks of a job that was cancelled or has failed may go on writing what they took.
 const FLUSH_MAX: Duration = Duration::from_secs(2);
+
+/// How often a worker looks at shards in trouble while nothing wakes it.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Names a job in its process.
 pub(crate) type JobId = u64;
@@ -84,6 +88,8 @@ pub(crate) struct WorkerSettings {
 struct Seat {
     /// For people: `on worker 3`.
     place: Arc<str>,
+    name: Arc<str>,
+    watch: Watch,
     run: Run,
     links: Links,
     readers: Vec<facade::Task<()>>,
@@ -137,6 +143,9 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
         }
         if moved {
             facade::yield_now().await;
+        } else if seats.values().any(|seat| seat.watch.is_watching()) {
+            // Who is in trouble may have nothing to say for long.
+            futures_lite::future::or(settings.listener.wait(), facade::sleep(WATCH_EVERY)).await;
         } else {
             settings.listener.wait().await;
         }
@@ -185,6 +194,8 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
     }
     let mut seat = Seat {
         place,
+        name: start.name.clone(),
+        watch: Watch::new(),
         run,
         links: start.links,
         readers: Vec::new(),
@@ -219,6 +230,16 @@ impl Seat {
         }));
     }
 
+    /// Says who holds event time, if it has stood for long.
+    fn look(&mut self) {
+        let now = facade::now();
+        if self.watch.is_due(now)
+            && let Some(said) = self.watch.on(self.run.troubled(), now)
+        {
+            tracing::warn!("job {}: {said}", self.name);
+        }
+    }
+
     /// Takes what came, gives the machine its turn, sends what it made. Returns whether anything moved.
     async fn turn(&mut self, settings: &WorkerSettings, job: JobId) -> bool {
         let mut moved = false;
@@ -242,6 +263,7 @@ impl Seat {
             return false;
         }
         moved |= self.send();
+        self.look();
         for lost in self.run.take_lost() {
             tell(settings, Event::Lost(job, lost)).await;
         }

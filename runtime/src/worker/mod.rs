@@ -3,5 +3,6 @@
 pub(crate) mod driver;
 pub(crate) mod link;
 mod run;
+mod watch;
 
 pub use run::{AttachAt, Attachment, Cut, Run, RunSettings};

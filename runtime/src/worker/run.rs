@@ -477,6 +477,11 @@ impl Run {
         self.parts.iter().flatten().map(|part| part.watermark())
     }
 
+    /// The shard in trouble that holds this worker's event time, and where it stands, if there is one.
+    pub fn troubled(&self) -> Option<(EventTime, String)> {
+        self.intakes.iter().find_map(|intake| intake.troubled())
+    }
+
     /// What keeps event time from moving, in words: this worker's slowest shard, then what its owners wait for.
     pub fn holders(&self) -> Vec<String> {
         let shards = self.intakes.iter().filter_map(|intake| intake.holder());

@@ -1,5 +1,8 @@
 //! `weir demo`: a local endpoint, the tutorial's two jobs on one node, and an account of every record.
 
+mod reshard;
+mod summary;
+
 use std::{
     process::ExitCode,
     sync::{
@@ -11,7 +14,6 @@ use std::{
 };
 
 use clap::Args;
-use serde::Serialize;
 use weir_kinesis::local::{LocalSettings, LocalThread};
 use weir_runtime::{
     connect::lines,
@@ -21,6 +23,7 @@ use weir_runtime::{
 };
 use weir_window::{TimeSpan, counting, millis, secs};
 
+use self::{reshard::Resharding, summary::Summary};
 use super::{
     cores::CoresArgs,
     jobs::{self, Event},
@@ -58,6 +61,9 @@ pub(super) struct DemoArgs {
     /// Shards of the stream
     #[arg(long, value_name = "N", default_value = "2", value_parser = stream::parse_shards)]
     shards: u32,
+    /// Split or merge shards about this often while it runs, such as 3s
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    reshard_every: Option<Duration>,
     #[command(flatten)]
     cores: CoresArgs,
     /// How to say the summary
@@ -82,7 +88,8 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let cores = args.cores.resolve()?;
     let (sender, events) = mpsc::channel();
     signals::on_interrupt(sender.clone(), Event::Interrupt)?;
-    let endpoint = endpoint::start("127.0.0.1:0", LocalSettings::default(), &[(STREAM.to_owned(), args.shards)])?;
+    let endpoint =
+        Arc::new(endpoint::start("127.0.0.1:0", LocalSettings::default(), &[(STREAM.to_owned(), args.shards)])?);
     kinesis::set_overrides(kinesis::Overrides { service: endpoint::service_keys(&endpoint), from: None });
     let node = Node::start(NodeSettings::on(cores)).map_err(|error| jobs::failure("", &error))?;
     let counted = Arc::new(Counted::default());
@@ -97,7 +104,12 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let monitor = submit(MONITOR, monitor(counted.clone()))?;
     introduce(args, &endpoint, &node, &monitor);
     let publisher = submit(PUBLISHER, job::pipeline(publisher(args.rate)))?;
+    let resharding = args
+        .reshard_every
+        .map(|period| Resharding::start(endpoint.clone(), STREAM, period, args.output == Output::Text));
+    let resharding = resharding.transpose()?;
     wait(&events, args.duration)?;
+    let reshards = resharding.map_or(0, Resharding::stop);
     if args.output == Output::Text {
         say(format_args!("Draining: the last windows come {} after their end", duration::show_millis(LAG.as_millis())));
     }
@@ -106,9 +118,11 @@ pub(super) fn main(args: &DemoArgs) -> Result<ExitCode, Failure> {
     monitor.drain();
     let report = ended(&events, MONITOR)?;
     let elapsed_ms = u64::try_from((facade::now() - started).as_millis()).unwrap_or(u64::MAX);
-    let summary = Summary::new(&endpoint, &node, &counted, (&report, &written), elapsed_ms);
+    let summary = Summary::new(&endpoint, &node, &counted, (&report, &written), (elapsed_ms, reshards));
     node.stop();
-    endpoint.stop().map_err(|panic| Failure::new(Exit::Job, panic.to_string()))?;
+    if let Some(endpoint) = Arc::into_inner(endpoint) {
+        endpoint.stop().map_err(|panic| Failure::new(Exit::Job, panic.to_string()))?;
+    }
     summary.say(args.output);
     summary.judge()
 }
@@ -208,96 +222,5 @@ fn early_end(index: usize, report: &JobReport) -> Failure {
     match &report.error {
         Some(error) => jobs::failure(NAMES[index], error),
         None => Failure::new(Exit::Job, format!("job {} ended before it was asked to", NAMES[index])),
-    }
-}
-
-/// What became of every record.
-#[derive(Debug, Serialize)]
-struct Summary {
-    /// Records, as the endpoint holds them.
-    published: u64,
-    /// Sum over windows × slide ÷ size.
-    counted: u64,
-    windows: u64,
-    open: u64,
-    late: u64,
-    /// Published, and in no counter.
-    lost: u64,
-    elapsed_ms: u64,
-    cores: Vec<jobs::CoreSummary>,
-    /// Sent again because no answer came: may be in the stream twice.
-    #[serde(skip)]
-    repeated: u64,
-    /// The sum over windows itself: counted has lost what does not divide.
-    #[serde(skip)]
-    sum: u64,
-}
-
-impl Summary {
-    fn new(
-        endpoint: &LocalThread,
-        node: &Node,
-        account: &Counted,
-        (monitor, publisher): (&JobReport, &JobReport),
-        elapsed_ms: u64,
-    ) -> Summary {
-        let published = endpoint.record_count(STREAM);
-        let sum = account.sum.load(Ordering::Relaxed);
-        let counted = sum / PER_RECORD;
-        let open = jobs::total(monitor, |worker| worker.open);
-        let late = jobs::total(monitor, |worker| worker.late);
-        Summary {
-            published,
-            counted,
-            windows: account.windows.load(Ordering::Relaxed),
-            open,
-            late,
-            lost: published.saturating_sub(counted + open + late),
-            elapsed_ms,
-            cores: jobs::by_core(node.cores(), monitor),
-            repeated: jobs::total(publisher, |worker| worker.repeated),
-            sum,
-        }
-    }
-
-    fn say(&self, output: Output) {
-        if output == Output::Json {
-            say(serde_json::to_string(self).expect("numbers are JSON"));
-            return;
-        }
-        let shown = |number: u64| grouped(number, 0);
-        say(format_args!(
-            "Published {}, counted {} in {} windows; open {}, late {}, lost {}",
-            shown(self.published),
-            shown(self.counted),
-            shown(self.windows),
-            shown(self.open),
-            shown(self.late),
-            shown(self.lost)
-        ));
-        for core in &self.cores {
-            say(format_args!(
-                "  core {}: {} records folded, {} blocks combined, {} of them from other cores",
-                core.core,
-                shown(core.records_folded),
-                shown(core.blocks_combined),
-                shown(core.blocks_from_others)
-            ));
-        }
-        if self.repeated > 0 {
-            say(format_args!("  {} tweets were sent again because no answer came", shown(self.repeated)));
-        }
-    }
-
-    /// Every record must be counted exactly as often as it is in a window.
-    fn judge(&self) -> Result<ExitCode, Failure> {
-        if self.sum == self.published * PER_RECORD && self.open + self.late + self.lost == 0 {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let (published, sum) = (self.published, self.sum);
-        let message = format!(
-            "{published} tweets were published, but all windows together hold {sum}, not {PER_RECORD} times as many"
-        );
-        Err(Failure::new(Exit::Job, message).with_remedy("this is a bug in Weir, please report it"))
     }
 }

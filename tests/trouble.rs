@@ -1,0 +1,131 @@
+//! Endpoints in trouble: what comes out is what would have come out of a healthy one, and the log says who held it up.
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Stdio,
+    time::Duration,
+};
+
+use common::{Local, run, start, wait, weir_at};
+use serde_json::Value;
+
+/// Counts in windows of half a second, from the oldest record, as JSON.
+const COUNT: &str = r#"
+[source]
+type = "kinesis"
+stream = "Tweets"
+timestamps = "native"
+lag = "0s"
+
+[window]
+over = "tumbling 500ms"
+aggregate = "count"
+
+[sink]
+type = "stdout"
+"#;
+
+/// An admin call to the endpoint: `POST` with a body, or `DELETE`.
+fn admin(local: &Local, method: &str, body: &str) {
+    let address = local.url.strip_prefix("http://").expect("plain");
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    let request = format!(
+        "{method} /_weir/faults HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    let _ = socket.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+}
+
+fn put(local: &Local, key: &str, count: usize) {
+    let mut command = weir_at(&local.url);
+    let _ = command.args(["stream", "put", "Tweets", "--key", key]).stdin(Stdio::piped());
+    let mut child = start(command);
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all("tweet\n".repeat(count).as_bytes()).expect("it reads");
+    drop(stdin);
+    assert_eq!(wait(child, Duration::from_secs(30)).code, Some(0));
+}
+
+/// What windows of half a second hold of the stream's records.
+fn recount(local: &Local) -> BTreeMap<i64, u64> {
+    let mut command = weir_at(&local.url);
+    let _ = command.args(["stream", "get", "Tweets", "--output", "json", "--limit", "100000"]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let mut windows = BTreeMap::new();
+    for line in ended.stdout.lines() {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        let arrival = record["arrival"].as_i64().expect("a time");
+        *windows.entry((arrival.div_euclid(500) + 1) * 500).or_default() += 1;
+    }
+    windows
+}
+
+/// Runs the job to its end over `faults`, which are lifted after `lifted_after`; gives its windows and its log.
+fn counted(local: &Local, faults: &[&str], lifted_after: Duration) -> (BTreeMap<i64, u64>, String) {
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let file = folder.path().join("count.toml");
+    fs::write(&file, COUNT).expect("a file in our own folder");
+    admin(local, "POST", &serde_json::json!({ "faults": faults }).to_string());
+    let mut command = weir_at(&local.url);
+    let _ = command.arg("run").arg(&file).args(["--until", "now", "--output", "json"]);
+    let child = start(command);
+    std::thread::sleep(lifted_after);
+    admin(local, "DELETE", "");
+    let ended = wait(child, Duration::from_secs(60));
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let mut windows = BTreeMap::new();
+    let mut lines: Vec<&str> = ended.stdout.lines().collect();
+    let summary: Value = serde_json::from_str(lines.pop().expect("a summary")).expect("JSON");
+    for line in lines {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        let once = windows.insert(row["end"].as_i64().expect("a time"), row["value"].as_u64().expect("a count"));
+        assert_eq!(once, None, "a row comes once: {line}");
+    }
+    let job = &summary["jobs"][0];
+    assert_eq!((job["late"].as_u64(), job["open"].as_u64()), (Some(0), Some(0)), "{summary}");
+    assert_eq!(job["losses"].as_array().map(Vec::len), Some(0), "{summary}");
+    (windows, ended.stderr)
+}
+
+fn filled() -> Local {
+    let local = Local::start(&["Tweets:2"]);
+    for round in 0..3 {
+        (0..8).for_each(|key| put(&local, &format!("key-{key}"), 3 + (key + round) % 4));
+    }
+    local
+}
+
+#[test]
+fn throttled_shard_holds_the_results_is_named_and_changes_none() {
+    let local = filled();
+    let expected = recount(&local);
+    let (windows, log) = counted(&local, &["throttle:GetRecords:shard=1"], Duration::from_secs(9));
+    assert_eq!(windows, expected);
+    let named = "event time has stood still for ";
+    let holder = log.lines().find(|line| line.contains(named)).unwrap_or_else(|| panic!("not named in: {log}"));
+    assert!(holder.contains("held by shard shardId-000000000001") && holder.contains("throttled"), "{holder}");
+}
+
+#[test]
+fn outage_and_cut_answers_change_no_result() {
+    let local = filled();
+    let expected = recount(&local);
+    let faults = [
+        "5xx:GetRecords:rate=0.7",
+        "cut:GetRecords:rate=0.5",
+        "expire:GetRecords:rate=0.3",
+        "5xx:GetShardIterator:rate=0.5",
+    ];
+    let (windows, _) = counted(&local, &faults, Duration::from_secs(6));
+    assert_eq!(windows, expected);
+}
