@@ -129,3 +129,24 @@ fn outage_and_cut_answers_change_no_result() {
     let (windows, _) = counted(&local, &faults, Duration::from_secs(6));
     assert_eq!(windows, expected);
 }
+
+/// The service counts calls a shard, not a job: jobs that read it together keep its limits together.
+#[test]
+fn jobs_of_one_stream_share_its_calls_and_are_not_throttled() {
+    let local = filled();
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let files: Vec<_> = ["one.toml", "two.toml", "three.toml"].map(|name| folder.path().join(name)).into();
+    files.iter().for_each(|file| fs::write(file, COUNT).expect("a file in our own folder"));
+    let mut command = weir_at(&local.url);
+    let _ = command.arg("run").args(&files).args(["--output", "json"]);
+    let child = start(command);
+    std::thread::sleep(Duration::from_secs(4));
+    common::signal(&child, "INT");
+    let ended = wait(child, Duration::from_secs(20));
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(!ended.stderr.contains("throttled"), "{}", ended.stderr);
+    let summary: Value = serde_json::from_str(ended.stdout.lines().last().expect("a summary")).expect("JSON");
+    let put: u64 = recount(&local).values().sum();
+    let jobs = summary["jobs"].as_array().expect("jobs");
+    assert_eq!(jobs.iter().map(|job| job["records"].as_u64()).collect::<Vec<_>>(), [Some(put); 3], "{summary}");
+}

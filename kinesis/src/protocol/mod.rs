@@ -15,6 +15,7 @@ pub mod put_pacing;
 pub mod sabotage;
 pub mod service_clock;
 mod shard;
+pub mod shard_pace;
 
 pub use errors::ErrorKind;
 pub use moment::Moment;

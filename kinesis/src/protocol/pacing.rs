@@ -22,6 +22,11 @@ impl ReadPacing {
         ReadPacing::default()
     }
 
+    /// A call goes out: the next comes no sooner than the interval allows, whatever this one brings.
+    pub fn on_sent(&mut self, now: Moment) {
+        self.due = self.due.max(now + CALL_INTERVAL);
+    }
+
     /// A call sent at `sent` brought `bytes` of keys and data.
     pub fn on_answer(&mut self, sent: Moment, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);

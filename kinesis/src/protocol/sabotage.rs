@@ -8,6 +8,8 @@ use std::cell::Cell;
 pub enum Sabotage {
     /// `LATEST` is asked for at the first read instead of being pinned to `T0`: what arrives between is skipped.
     LatestNotPinned,
+    /// Nothing is taken off evidence for what is stamped and not yet readable.
+    MarginForgotten,
 }
 
 #[cfg(feature = "sabotage")]

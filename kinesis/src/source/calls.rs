@@ -94,6 +94,14 @@ impl Origin {
         Origin(facade::now())
     }
 
+    /// The same for all readers of a core, so that what they share has one time.
+    pub(crate) fn of_thread() -> Origin {
+        thread_local! {
+            static ORIGIN: Origin = Origin::now();
+        }
+        ORIGIN.with(|origin| *origin)
+    }
+
     pub(crate) fn moment(self, at: Instant) -> Moment {
         let nanos = at.saturating_duration_since(self.0).as_nanos();
         Moment::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 mod control;
+mod paces;
 mod reader;
 
 use std::cell::RefCell;
@@ -139,9 +140,10 @@ impl StreamSource {
     fn reader_over(&self, connect: Connect) -> StreamReader {
         StreamReader {
             stream: Arc::clone(&self.stream),
+            scope: Arc::from(format!("{}{}", self.endpoint_prefix(), self.stream)),
             margin_ms: self.margin_ms(),
             connect,
-            origin: Origin::now(),
+            origin: Origin::of_thread(),
             clock: Rc::new(RefCell::new(ServiceClock::new())),
         }
     }

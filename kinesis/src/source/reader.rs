@@ -14,6 +14,7 @@ use weir_runtime::source::{Inlet, LocalFuture, Position, ShardInput, ShardListin
 use weir_window::EventTime;
 
 use super::calls::{Connect, Origin, ReadCalls, iterator_position, patiently, shard_info};
+use super::paces;
 use crate::client::ServiceError;
 use crate::protocol::ShardInfo;
 use crate::protocol::errors::Call;
@@ -29,6 +30,8 @@ const MEMORY_LOOK: Duration = Duration::from_millis(10);
 /// Reads the shards of one stream that one worker was given. They share the estimate of the service's clock.
 pub(super) struct StreamReader {
     pub(super) stream: Arc<str>,
+    /// Tells the stream from those of other endpoints.
+    pub(super) scope: Arc<str>,
     pub(super) margin_ms: i64,
     pub(super) connect: Connect,
     pub(super) origin: Origin,
@@ -39,8 +42,8 @@ impl SourceReader<Record> for StreamReader {
     fn read(&self, shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
         let settings =
             PollingSettings { margin_ms: self.margin_ms, seed: fastrand::u64(..), ..PollingSettings::default() };
-        let (connect, stream, origin, clock) =
-            (self.connect.clone(), self.stream.clone(), self.origin, self.clock.clone());
+        let (connect, stream, scope, origin, clock) =
+            (self.connect.clone(), self.stream.clone(), self.scope.clone(), self.origin, self.clock.clone());
         Box::pin(async move {
             let position: ReadFrom =
                 shard.position.0.parse().map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
@@ -49,7 +52,8 @@ impl SourceReader<Record> for StreamReader {
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
                 return Ok(());
             };
-            let machine = Polling::new(settings, shard.name.clone(), position);
+            let pace = paces::of(&scope, &shard.name);
+            let machine = Polling::new(settings, shard.name.clone(), position).sharing(pace);
             let reader =
                 ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, outstanding: Arc::new(()) };
             reader.run(machine, &clock).await

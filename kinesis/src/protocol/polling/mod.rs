@@ -30,11 +30,12 @@ pub use turn::{Action, Answer, Input, IteratorFrom, Notice, PollingCounters, Pol
 use super::Moment;
 use super::errors::{Call, ErrorKind, Reaction};
 use super::id::SequenceNumber;
-use super::pacing::{BackOff, CALL_INTERVAL, ReadPacing};
+use super::pacing::{BackOff, CALL_INTERVAL};
 use super::position::ReadFrom;
 use super::sabotage::{self, Sabotage};
 use super::service_clock::{ServiceClock, Timing};
 use super::shard::{ShardInfo, are_whole};
+use super::shard_pace::{PaceOfReader, SharedPace};
 use crate::record::RecordBatch;
 
 /// Longest pause between calls on a shard that is proved idle.
@@ -60,9 +61,7 @@ pub struct Polling {
     step: Step,
     /// Earliest moment for `step`.
     due: Moment,
-    pacing: ReadPacing,
-    /// Earliest moment for another iterator: their quota is 5 a second a shard.
-    iterator_due: Moment,
+    pace: PaceOfReader,
     throttling: BackOff,
     failing: BackOff,
     /// Between fresh iterators that expire again; an iterator is no success, only an answer to one is.
@@ -118,8 +117,7 @@ impl Polling {
             position,
             step: Step::FetchIterator,
             due: Moment::ZERO,
-            pacing: ReadPacing::new(),
-            iterator_due: Moment::ZERO,
+            pace: PaceOfReader::join(SharedPace::default()),
             throttling: BackOff::new(Duration::from_secs(2), Duration::from_secs(8)),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             expiring: BackOff::new(Duration::from_millis(200), Duration::from_secs(5)),
@@ -138,6 +136,13 @@ impl Polling {
         }
     }
 
+    /// Keeps the shard's limits together with the others that hold this pace; alone otherwise.
+    #[must_use]
+    pub fn sharing(mut self, pace: SharedPace) -> Polling {
+        self.pace = PaceOfReader::join(pace);
+        self
+    }
+
     /// From now on passes on nothing stamped later than `stop_ms` (service's clock, ms since 1970); polling goes on, for
     /// the evidence. The position given with later records stays before the first one held back. The first stop holds.
     pub fn stop_at(&mut self, stop_ms: i64) {
@@ -153,7 +158,7 @@ impl Polling {
             Input::Wake => {}
             Input::Iterator(iterator) => {
                 self.succeeded();
-                self.proceed_with(Step::FetchRecords { iterator }, self.pacing.due());
+                self.proceed_with(Step::FetchRecords { iterator }, self.pace.due());
             }
             Input::Records(answer) => self.on_records(answer, now, clock, &mut notices),
             Input::Shards(shards) => self.on_shards(shards, now, &mut notices),
@@ -184,11 +189,14 @@ impl Polling {
             return Action::Sleep { until: self.due };
         }
         match &self.step {
-            Step::FetchIterator => {
-                self.iterator_due = now + CALL_INTERVAL;
-                Action::FetchIterator(self.iterator_from())
-            }
+            Step::FetchIterator => match self.pace.try_iterator(now) {
+                Ok(()) => Action::FetchIterator(self.iterator_from()),
+                Err(until) => Action::Sleep { until },
+            },
             Step::FetchRecords { iterator } => {
+                if let Err(until) = self.pace.try_read(now) {
+                    return Action::Sleep { until };
+                }
                 Action::FetchRecords { iterator: iterator.clone(), limit: self.settings.records_per_call_max }
             }
             Step::ListForChildren { .. } | Step::ListForShard { .. } => Action::ListShards,
@@ -225,7 +233,7 @@ impl Polling {
         self.expired_in_a_row = 0;
         self.expiring.reset();
         let bytes = batch.payload_bytes();
-        self.pacing.on_answer(timing.sent, bytes);
+        self.pace.on_answer(timing.sent, bytes);
         self.counters.answers += 1;
         self.counters.bytes += bytes as u64;
         self.counters.records += batch.len() as u64;
@@ -289,7 +297,8 @@ impl Polling {
             }
             return;
         };
-        let time_ms = sent_ms.saturating_sub(self.settings.margin_ms);
+        let margin_ms = if sabotage::is_planted(Sabotage::MarginForgotten) { 0 } else { self.settings.margin_ms };
+        let time_ms = sent_ms.saturating_sub(margin_ms);
         if self.last_evidence_ms.is_none_or(|last| time_ms > last) {
             self.last_evidence_ms = Some(time_ms);
             notices.push(Notice::Evidence { time_ms });
@@ -299,7 +308,7 @@ impl Polling {
     /// Records came, or are still to come: the next call as soon as the quota allows.
     fn busy_due(&mut self) -> Moment {
         self.idle_answers = 0;
-        self.pacing.due()
+        self.pace.due()
     }
 
     /// Nothing to read: the interval grows. Jittered downwards, so that calls do not meet the service's `Date` at the
@@ -309,7 +318,7 @@ impl Polling {
         self.idle_answers = self.idle_answers.saturating_add(1);
         let grown = CALL_INTERVAL.mul_f64(growth);
         let interval = grown.min(IDLE_INTERVAL_MAX).mul_f64(0.9 + 0.1 * self.rng.f64());
-        self.pacing.due().max(sent + interval)
+        self.pace.due().max(sent + interval)
     }
 
     fn on_end(&mut self, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
@@ -348,7 +357,7 @@ impl Polling {
             }
             // It exists after all: the listing and the data plane disagree for a while after a stream is made.
             Step::ListForShard { .. } if listed => {
-                let due = self.iterator_due.max(now + self.failing.next_wait(&mut self.rng));
+                let due = self.pace.iterator_due().max(now + self.failing.next_wait(&mut self.rng));
                 self.proceed_with(Step::FetchIterator, due);
             }
             Step::ListForShard { missing } if missing + 1 < MISSING_LISTINGS => {
@@ -371,7 +380,7 @@ impl Polling {
             _ => Call::ListShards,
         };
         if call == Call::GetRecords {
-            self.pacing.on_failure(now);
+            self.pace.on_failure(now);
         }
         match kind {
             ErrorKind::Throttled | ErrorKind::LimitExceeded => self.counters.throttled += 1,
@@ -390,7 +399,7 @@ impl Polling {
             Reaction::RetrySlowly => self.wait_out(call, kind, &message, SLOW_RETRY, now, notices),
             Reaction::RenewIterator => {
                 self.expired_in_a_row += 1;
-                let mut due = self.iterator_due.max(now);
+                let mut due = self.pace.iterator_due().max(now);
                 if self.expired_in_a_row > EXPIRED_IN_A_ROW_MAX {
                     due = due.max(now + self.expiring.next_wait(&mut self.rng));
                     notices.push(Notice::Trouble(format!(
@@ -406,7 +415,7 @@ impl Polling {
                     "{}: {call}: {kind}; a fresh iterator is taken: {message}",
                     self.shard
                 )));
-                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
+                self.proceed_with(Step::FetchIterator, self.pace.iterator_due().max(now));
             }
             Reaction::FromOldest => self.on_position_refused(kind, message, now, notices),
             Reaction::AskListing => {
@@ -428,7 +437,7 @@ impl Polling {
                 );
                 notices.push(Notice::Gap { after: self.last_read(), what });
                 self.position = ReadFrom::TrimHorizon;
-                self.proceed_with(Step::FetchIterator, self.iterator_due.max(now));
+                self.proceed_with(Step::FetchIterator, self.pace.iterator_due().max(now));
             }
             // Never from the oldest record instead: that would bring what was not asked for.
             ReadFrom::AtTimestamp(_) if self.start_refusals < FUTURE_START_TRIES => {
@@ -456,8 +465,8 @@ impl Polling {
             wait.as_millis()
         )));
         let pace = match call {
-            Call::GetRecords => self.pacing.due(),
-            Call::GetShardIterator => self.iterator_due,
+            Call::GetRecords => self.pace.due(),
+            Call::GetShardIterator => self.pace.iterator_due(),
             Call::ListShards | Call::PutRecords => Moment::ZERO,
         };
         self.due = pace.max(now + wait);
