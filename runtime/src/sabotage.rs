@@ -7,6 +7,8 @@ use std::cell::Cell;
 pub enum Bug {
     /// A worker says its watermark before it hands over the deltas that the watermark covers.
     WatermarkBeforeDelta,
+    /// A child is read without waiting for its parents.
+    ChildBeforeParents,
 }
 
 thread_local! {

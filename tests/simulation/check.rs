@@ -118,7 +118,7 @@ impl Ledger {
         let lag_ms = self.history.lag_ms;
         // Some shard is open at every moment, so a record may come now; but nothing is wanted beyond the stop.
         let wanted_ms = self.stop_ms.unwrap_or(i64::MAX);
-        if now_ms <= wanted_ms && watermark_ms > now_ms.saturating_sub(lag_ms) && watermark_ms != i64::MAX {
+        if now_ms <= wanted_ms && watermark_ms > now_ms.saturating_sub(lag_ms) {
             return Err(format!("W {watermark_ms}, but it is {now_ms} only, lag {lag_ms} ms"));
         }
         for (shard, puts) in &self.shards {

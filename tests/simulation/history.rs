@@ -53,6 +53,8 @@ pub struct History {
     pub discover_every_ms: i64,
     /// How long orders of control and reports to it are under way.
     pub control_delay_us: Range<u64>,
+    /// A record can be read so long after it was stamped: no longer than the margin, or the margin would be wrong.
+    pub visible_after_ms: i64,
     /// The stop is that of a job that runs until now, not that of a drain.
     pub until_now: bool,
 }
@@ -72,6 +74,7 @@ impl History {
         let (throttled, unavailable) = (per_mille(100), per_mille(60));
         let (expired, stale_listings) = (per_mille(60), per_mille(500));
         let slow = rng.u8(..4) == 0;
+        let margin_ms = pick(rng, &[0, 0, 40, 1_000]);
         let start_delay_us = if rng.bool() { 0..1_000 } else { 0..4_000_000 };
         // Some 3 000 records a second are busy enough for a world that is one thread.
         let (every, burst_max) = pick(
@@ -94,7 +97,7 @@ impl History {
             size_ms,
             slide_ms,
             lag_ms: pick(rng, &[0, 0, 50, 400, 3_000]),
-            margin_ms: pick(rng, &[0, 0, 40, 1_000]),
+            margin_ms,
             latest: rng.bool(),
             before_ms: pick(rng, &[0, 10, 700, 5_000]),
             run_ms: rng.i64(500..6_000),
@@ -121,6 +124,7 @@ impl History {
             update_delay_ms: pick(rng, &[1, 30, 400]),
             discover_every_ms: pick(rng, &[0, 900]),
             control_delay_us: if slow { 0..300_000 } else { 0..3_000 },
+            visible_after_ms: rng.i64(0..=margin_ms),
             until_now: rng.u8(..3) == 0,
         }
     }

@@ -89,3 +89,15 @@ fn latest_that_is_not_pinned_is_found() {
     let bug = protocol_bugs::Sabotage::LatestNotPinned;
     is_found("LATEST not pinned", |on| protocol_bugs::plant(on.then_some(bug)));
 }
+
+#[test]
+fn child_that_is_read_before_its_parents_is_found() {
+    let bug = runtime_bugs::Bug::ChildBeforeParents;
+    is_found("child before parents", |on| runtime_bugs::plant(on.then_some(bug)));
+}
+
+#[test]
+fn margin_that_is_forgotten_is_found() {
+    let bug = protocol_bugs::Sabotage::MarginForgotten;
+    is_found("margin forgotten", |on| protocol_bugs::plant(on.then_some(bug)));
+}

@@ -284,7 +284,13 @@ impl SourceState {
     }
 
     fn ready(&self) -> Vec<ShardName> {
-        let over = |parent: &ShardName| self.drained.contains_key(parent) || self.gone.contains(parent);
+        let over = |parent: &ShardName| {
+            #[cfg(feature = "sabotage")]
+            if crate::sabotage::is_planted(crate::sabotage::Bug::ChildBeforeParents) {
+                return true;
+            }
+            self.drained.contains_key(parent) || self.gone.contains(parent)
+        };
         let ready = self.waiting.values().filter(|shard| shard.parents.iter().all(over));
         ready.map(|shard| shard.name.clone()).collect()
     }

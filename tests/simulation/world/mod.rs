@@ -162,6 +162,7 @@ impl World {
             seed: history.seed,
             create_delay_ms: 0,
             update_delay_ms: history.update_delay_ms,
+            visible_after_ms: history.visible_after_ms,
             empty_page_one_in: history.empty_page_one_in,
             ..ModelSettings::default()
         });
