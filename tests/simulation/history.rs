@@ -129,6 +129,36 @@ impl History {
         }
     }
 
+    /// A few records, and then hours of silence.
+    pub fn idle(hours: u32) -> History {
+        const US_PER_DAY: u64 = 86_400 * 1_000_000;
+        let calm = History::of(0);
+        History {
+            workers: 2,
+            shards: 2,
+            before_ms: 0,
+            run_ms: i64::from(hours) * 3_600_000,
+            put_every_us: 100 * US_PER_DAY..101 * US_PER_DAY,
+            burst_max: 9,
+            start_delay_us: 0..1_000,
+            turn_every_us: 50..5_000,
+            call_delay_us: 100..20_000,
+            lost_requests: 0,
+            lost_answers: 0,
+            throttled: 0,
+            unavailable: 0,
+            expired: 0,
+            stale_listings: 0,
+            sink_refuses: 0,
+            budget: 4_096..4_097,
+            barrier_every_ms: 0,
+            reshard_every_ms: 0,
+            discover_every_ms: 30_000,
+            control_delay_us: 0..3_000,
+            ..calm
+        }
+    }
+
     /// How long after its end a window's rows are taken at the latest where nothing fails, stops or is slow, in ms; else
     /// `None`. Lag and margin, a second of an idle shard's pace, a second by which a whole-second `Date` may be off, and
     /// some turns and calls.

@@ -64,6 +64,19 @@ fn same_seed_gives_the_same_history() {
     }
 }
 
+/// A week in an optimised build, some hours in a debug one.
+#[test]
+fn idle_stream_costs_no_more_after_a_week_than_after_an_hour() {
+    let hours: u32 = if cfg!(debug_assertions) { 6 } else { 7 * 24 };
+    let outcome = play(History::idle(hours)).expect("it holds");
+    assert!(outcome.records > 0 && !outcome.rows.is_empty(), "{outcome:?}");
+    assert!(outcome.waiting_max < 50, "{} events waited at once", outcome.waiting_max);
+    assert!(outcome.held_bytes < 1 << 20, "{} bytes are held", outcome.held_bytes);
+    // A poll a second and shard: asked, served, answered, passed on by its worker, shown by the owner and returned.
+    let seconds = u64::from(hours) * 3_600;
+    assert!(outcome.events < 24 * seconds, "{} events in {seconds} s", outcome.events);
+}
+
 fn is_found(bug: &str, plant: impl Fn(bool)) {
     plant(true);
     let found = (0..FOUND_WITHIN).find_map(|seed| play(History::of(seed)).err().map(|error| (seed, error)));

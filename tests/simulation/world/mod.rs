@@ -117,6 +117,7 @@ pub struct World {
     cuts: u64,
     barriers: u64,
     reshards: u64,
+    waiting_max: usize,
 }
 
 /// What a history came to.
@@ -133,6 +134,8 @@ pub struct Outcome {
     /// Events played, and the virtual time at the end: two histories that differ anywhere differ here.
     pub events: u64,
     pub ended_ns: u64,
+    /// The most events that ever waited.
+    pub waiting_max: usize,
 }
 
 impl World {
@@ -149,6 +152,7 @@ impl World {
             stage::with(|shared| shared.now_ms = now_ms);
             world.on(scheduled.event)?;
             world.ring();
+            world.waiting_max = world.waiting_max.max(world.events.len());
             if world.control.is_finished() {
                 return world.finish();
             }
@@ -202,6 +206,7 @@ impl World {
             cuts: 0,
             barriers: 0,
             reshards: 0,
+            waiting_max: 0,
             history,
         };
         world.schedule(0, Event::Put);
@@ -322,6 +327,7 @@ impl World {
                 reshards: self.reshards,
                 events: self.order,
                 ended_ns: self.now_ns,
+                waiting_max: self.waiting_max,
             }),
             left => Err(format!("{left} bytes are still charged after the end, of {held_bytes}")),
         }
