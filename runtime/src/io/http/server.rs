@@ -59,17 +59,24 @@ pub struct ServerSettings {
     /// Longest time from a connection's beginning until it is known what it speaks, the TLS handshake included; one that
     /// says nothing, or stops half-way, is closed then.
     pub opening: Duration,
+    /// Longest time in which nothing more comes of a request's body; and in which the whole head of an HTTP/1.1 request
+    /// has to come, the silence before it included.
+    pub stall: Duration,
+    /// Connections at a time; further ones wait to be taken.
+    pub connections_max: usize,
     /// Certificate and key: all connections are TLS then. Without it none is.
     pub tls: Option<ServerIdentity>,
 }
 
 impl Default for ServerSettings {
-    /// 16 MiB; 1 s; 10 s; no TLS.
+    /// 16 MiB; 1 s; 10 s; 60 s; 4 096; no TLS.
     fn default() -> Self {
         ServerSettings {
             body_bytes_max: 16 << 20,
             grace: Duration::from_secs(1),
             opening: Duration::from_secs(10),
+            stall: Duration::from_secs(60),
+            connections_max: 4_096,
             tls: None,
         }
     }
@@ -180,6 +187,13 @@ async fn accept_until(
     let mut stop = pin!(stop.fuse());
     let mut accept = pin!(listener.socket.accept().fuse());
     loop {
+        if connections.len() >= settings.connections_max {
+            select_biased! {
+                () = stop => return,
+                () = connections.select_next_some() => stoppers.retain(|(alive, _)| alive.get()),
+            }
+            continue;
+        }
         select_biased! {
             () = stop => return,
             () = connections.select_next_some() => stoppers.retain(|(alive, _)| alive.get()),

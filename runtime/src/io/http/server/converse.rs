@@ -62,8 +62,11 @@ async fn serve_http1(
     handler: Handler,
     mut stopping: impl FusedFuture<Output = ()> + Unpin,
 ) {
-    let service = service_fn(move |request| answer(request, settings.body_bytes_max, Rc::clone(&handler)));
-    let mut connection = pin!(http1::Builder::new().serve_connection(ForHyper(stream), service));
+    let stall = settings.stall;
+    let service = service_fn(move |request| answer(request, settings.clone(), Rc::clone(&handler)));
+    let mut connection = pin!(
+        http1::Builder::new().timer(Timers).header_read_timeout(stall).serve_connection(ForHyper(stream), service)
+    );
     select_biased! {
         ended = (&mut connection).fuse() => return drop(ended),
         () = stopping => {}
@@ -78,7 +81,7 @@ async fn serve_http2(
     handler: Handler,
     mut stopping: impl FusedFuture<Output = ()> + Unpin,
 ) {
-    let service = service_fn(move |request| answer(request, settings.body_bytes_max, Rc::clone(&handler)));
+    let service = service_fn(move |request| answer(request, settings.clone(), Rc::clone(&handler)));
     let requests = Requests::default();
     let mut connection = pin!(
         http2::Builder::new(requests.clone())
@@ -121,17 +124,21 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Requests {
 
 async fn answer(
     request: Request<Incoming>,
-    body_bytes_max: u64,
+    settings: ServerSettings,
     handler: Handler,
 ) -> Result<Response<Sending>, Infallible> {
     let (head, body) = request.into_parts();
     let version = head.version;
-    let response = match collect(body, body_bytes_max, None).await {
+    let response = match collect(body, settings.body_bytes_max, Some(settings.stall)).await {
         Ok(body) => handler(in_origin_form(Request::from_parts(head, body))).await,
-        Err(Cut::TooLarge) => too_large(version, body_bytes_max),
-        Err(Cut::Stalled | Cut::Failed(_)) => {
+        Err(Cut::TooLarge) => too_large(version, settings.body_bytes_max),
+        Err(cut) => {
             let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::BAD_REQUEST;
+            let stalled = matches!(cut, Cut::Stalled);
+            *response.status_mut() = if stalled { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+            if version < Version::HTTP_2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response
         }
     };

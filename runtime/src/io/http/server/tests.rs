@@ -139,3 +139,58 @@ fn what_is_no_address_of_ours_is_said() {
     })
     .expect("an executor starts here");
 }
+
+/// Says something on a connection of its own and then only listens; gives what was answered before the server closed.
+async fn says(address: SocketAddr, said: &[u8]) -> String {
+    use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket =
+        tcp::Socket::new(glommio::net::TcpStream::connect(address).await.expect("it listens")).expect("set");
+    socket.write_all(said).await.expect("it is taken");
+    let mut answer = Vec::new();
+    // A reset is as good as a close here.
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn request_that_stops_half_way_is_not_waited_for() {
+    run_here(async {
+        let listener = bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr();
+        let settings = ServerSettings { stall: MS(150), ..ServerSettings::default() };
+        let (served, stop) = start(listener, settings);
+        let began = now();
+        let half_head = says(address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-le").await;
+        assert!(!half_head.contains("200 OK"), "{half_head}");
+        let half_body = says(address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf").await;
+        assert!(half_body.starts_with("HTTP/1.1 408"), "{half_body}");
+        assert!(began.elapsed() < MS(3_000), "{:?}", began.elapsed());
+        stop.notify();
+        served.await;
+    })
+    .expect("an executor starts here");
+}
+
+#[test]
+fn connections_beyond_the_most_wait_until_one_ends() {
+    run_here(async {
+        let listener = bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr();
+        let (served, stop) = start(listener, ServerSettings { connections_max: 1, ..ServerSettings::default() });
+        let first = HttpClient::new(ClientSettings::default());
+        let _ = first.call(post(address, "/", 1)).await.expect("it is the first");
+        let second = HttpClient::new(ClientSettings::default());
+        let waited = tcp::within(MS(200), second.call(post(address, "/", 1))).await;
+        assert!(waited.is_none(), "the first is still connected");
+        let (mut freed, answered) = (Some(first), second.call(post(address, "/", 1)));
+        let free = async {
+            sleep(MS(50)).await;
+            drop(freed.take());
+            std::future::pending().await
+        };
+        let _ = futures_lite::future::or(answered, free).await.expect("there is room now");
+        stop.notify();
+        served.await;
+    })
+    .expect("an executor starts here");
+}
