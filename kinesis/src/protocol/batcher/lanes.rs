@@ -81,6 +81,11 @@ impl Lanes {
         }
     }
 
+    /// Whether a lane that may go has a second record, which waits until the first is in the stream. O(1).
+    pub fn holds_back(&self) -> bool {
+        self.ready_records > self.ready.len()
+    }
+
     /// At least so many bytes could go in the next batch.
     pub fn ready_bytes(&self) -> usize {
         self.ready_head_bytes

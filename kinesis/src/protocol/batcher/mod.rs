@@ -10,8 +10,9 @@
 //!            lane of "b": [b1]        ready ---- batch --'  refused: a1 again, before a2
 //! ```
 //!
-//! A batch goes out when it is full, when its oldest record has waited for the linger, or at once while flushing; so no
-//! tail ever waits for the next record. Each lane's turn comes round-robin.
+//! A batch goes out when it is full, when its oldest record has waited for the linger, when a record waits for one of the
+//! batch to be in the stream, or at once while flushing; so no tail ever waits for the next record, and a key's next
+//! never for company of the one before. Each lane's turn comes round-robin.
 
 mod lanes;
 #[cfg(test)]
@@ -147,7 +148,9 @@ impl Batcher {
     fn batch_due(&self, now: Moment) -> Option<Moment> {
         let oldest = self.lanes.oldest_ready()?;
         let full = self.lanes.ready_records(self.settings.order) >= PUT_RECORDS_MAX
-            || self.lanes.ready_bytes() >= self.settings.put_bytes_max;
+            || self.lanes.ready_bytes() >= self.settings.put_bytes_max
+            // What a record that is held back waits for is an answer, so the sooner its predecessor goes, the better.
+            || (self.settings.order == KeyOrder::Kept && self.lanes.holds_back());
         let due = if full || self.flushing { now } else { oldest + self.settings.linger };
         Some(due.max(self.pacing.due()))
     }

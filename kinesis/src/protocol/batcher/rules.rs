@@ -98,6 +98,23 @@ fn record_waits_for_the_one_of_its_key_before_it() {
     assert_eq!(records, ["a2"]);
 }
 
+// 0 ms: a1 and a2, both of key 1: a1 goes at once and a2 at its answer. Then a3 alone lingers, as nothing waits for it.
+#[test]
+fn record_that_another_of_its_key_waits_for_does_not_linger() {
+    let mut writer = writer();
+    push(&mut writer, &[("2", "b1"), ("1", "a1"), ("1", "a2"), ("1", "a3")], ms(0));
+    let (first, records) = put(writer.on(PutInput::Wake, ms(0)));
+    assert_eq!(records, ["b1", "a1"]);
+    let (second, records) = put(writer.on(answered(first, &[false, false]), ms(10)));
+    assert_eq!(records, ["a2"]);
+    let actions = writer.on(answered(second, &[false]), ms(20));
+    assert_eq!(actions, [PutAction::WakeAt(ms(100))]);
+
+    let mut loose = Batcher::new(BatcherSettings { order: KeyOrder::WhileNothingFails, ..BatcherSettings::default() });
+    push(&mut loose, &[("1", "a1"), ("1", "a2")], ms(0));
+    assert_eq!(loose.on(PutInput::Wake, ms(0)), [PutAction::WakeAt(ms(100))], "both may travel together");
+}
+
 #[test]
 fn refused_record_goes_again_before_later_ones_of_its_key_and_alone_of_its_call() {
     let mut writer = writer();
