@@ -49,6 +49,11 @@ impl PutCalls for Rc<Made> {
 type Failures = Rc<RefCell<Vec<JobError>>>;
 
 fn open(sink: &StreamSink, made: &Rc<Made>) -> (StreamWriter, SinkContext, Failures) {
+    let (cx, failures) = context();
+    (open_in(&cx, sink, made), cx, failures)
+}
+
+fn context() -> (SinkContext, Failures) {
     let failures = Failures::default();
     let seen = Rc::clone(&failures);
     let cx = SinkContext {
@@ -58,12 +63,16 @@ fn open(sink: &StreamSink, made: &Rc<Made>) -> (StreamWriter, SinkContext, Failu
         failure: Rc::new(move |error| seen.borrow_mut().push(error)),
         counters: Rc::new(SinkCounters::default()),
     };
+    (cx, failures)
+}
+
+fn open_in(cx: &SinkContext, sink: &StreamSink, made: &Rc<Made>) -> StreamWriter {
     let made = Rc::clone(made);
     let connect: Connect = Rc::new(move || {
         let calls = Rc::new(Rc::clone(&made)) as Rc<dyn PutCalls>;
         Box::pin(async move { Ok(calls) })
     });
-    (sink.writer_over(connect, &cx), cx, failures)
+    sink.writer_over(connect, cx)
 }
 
 fn pairs(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
@@ -143,6 +152,26 @@ fn dropped_writer_is_gone_although_records_were_waiting() {
         drop(writer);
         facade::yield_now().await;
         assert_eq!(Rc::strong_count(&cx.counters), 1, "no task keeps it");
+    })
+    .unwrap();
+}
+
+#[test]
+fn two_sinks_of_a_worker_count_together() {
+    facade::run_here(async {
+        let (cx, _) = context();
+        let (mades, mut writers) = ([Rc::new(Made::default()), Rc::new(Made::default())], Vec::new());
+        for made in &mades {
+            made.refusing_first.set(true);
+            made.failures.borrow_mut().push(ErrorKind::Timeout);
+            writers.push(open_in(&cx, &sink("s"), made));
+        }
+        for writer in &mut writers {
+            writer.write(&mut pairs(&[("1", "a"), ("2", "b")]));
+            SinkWriter::<(&str, &str)>::flush(writer).await.unwrap();
+        }
+        let counters = (cx.counters.written.get(), cx.counters.retried.get(), cx.counters.repeated.get());
+        assert_eq!(counters, (4, 2, 4));
     })
     .unwrap();
 }

@@ -13,7 +13,7 @@ use weir_runtime::source::LocalFuture;
 
 use crate::client::{Client, PutEntry, ServiceError, ServiceSettings};
 use crate::protocol::Moment;
-use crate::protocol::batcher::{Batcher, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
+use crate::protocol::batcher::{Batcher, BatcherCounters, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
 use crate::source::calls::{Called, Origin};
 
 /// The call a sink makes, as it sees it: for each record taken, or the code it was refused with.
@@ -60,6 +60,8 @@ struct Shared {
     failed: RefCell<Option<JobError>>,
     flushing: RefCell<Vec<Waker>>,
     was_ready: Cell<bool>,
+    /// What the worker's counters have of this writer.
+    published: Cell<BatcherCounters>,
     closed: Cell<bool>,
 }
 
@@ -76,6 +78,7 @@ impl StreamWriter {
             failed: RefCell::default(),
             flushing: RefCell::default(),
             was_ready: Cell::new(true),
+            published: Cell::default(),
             closed: Cell::new(false),
         }))
     }
@@ -196,13 +199,16 @@ impl Shared {
         }
     }
 
-    /// Counts, and wakes whoever waits for room or for the flush.
+    /// Adds what the machine did since the last time, for a worker's counters belong to all of its sinks; and wakes whoever waits for room or the flush.
     fn publish(&self) {
         let machine = self.machine.borrow();
-        let counters = machine.counters();
-        self.cx.counters.written.set(counters.records_put);
-        self.cx.counters.retried.set(counters.records_throttled + counters.records_refused);
-        self.cx.counters.repeated.set(counters.maybe_repeated);
+        let now = machine.counters();
+        let before = self.published.replace(now);
+        let refused = |counters: BatcherCounters| counters.records_throttled + counters.records_refused;
+        let add = |counter: &Cell<u64>, more: u64| counter.set(counter.get() + more);
+        add(&self.cx.counters.written, now.records_put - before.records_put);
+        add(&self.cx.counters.retried, refused(now) - refused(before));
+        add(&self.cx.counters.repeated, now.maybe_repeated - before.maybe_repeated);
         if machine.ready() && !self.was_ready.replace(true) {
             self.cx.waker.notify();
         }
