@@ -8,7 +8,9 @@ use weir_runtime::{
 };
 use weir_window::{TimeSpan, counting};
 
-use super::{GroupBy, JobFile, KinesisSource, SinkSettings, SourceSettings, StartAt, Tweets, WindowSettings};
+use super::{
+    GroupBy, JobFile, KinesisSink, KinesisSource, SinkSettings, SourceSettings, StartAt, Tweets, WindowSettings,
+};
 use crate::{
     json::{item_line, json_line},
     kinesis::{self, Record, Start},
@@ -54,6 +56,15 @@ fn kinesis_source(settings: &KinesisSource) -> kinesis::KinesisSource {
     settings.start.iter().fold(source, |source, rule| source.start_at(&rule.shards, rule.at.into()))
 }
 
+fn kinesis_sink(settings: &KinesisSink) -> kinesis::KinesisSink {
+    let sink = kinesis::sink(&settings.stream).service(settings.service.clone().into_settings());
+    let sink = sink.key_order(settings.key_order);
+    match settings.linger {
+        Some(linger) => sink.linger(linger),
+        None => sink,
+    }
+}
+
 impl From<StartAt> for Start {
     fn from(at: StartAt) -> Start {
         match at {
@@ -67,7 +78,7 @@ impl From<StartAt> for Start {
 fn write_items(items: Stage<Pair>, job: &JobFile) {
     match &job.sink {
         SinkSettings::Kinesis(sink) => {
-            items.write_to(kinesis::sink(&sink.stream).service(sink.service.clone().into_settings()));
+            items.write_to(kinesis_sink(sink));
         }
         SinkSettings::Stdout => {
             items.write_to(lines(|(key, data): &Pair| item_line(key, &String::from_utf8_lossy(data))));
@@ -120,7 +131,7 @@ fn write_rows<K: KeyText>(rows: Stage<WindowResult<u64, K>, Timed>, job: &JobFil
             let records = rows.map(move |row: WindowResult<u64, K>| {
                 (row.key.text().unwrap_or(&name).to_owned(), json_line(&row).into_bytes())
             });
-            records.write_to(kinesis::sink(&sink.stream).service(sink.service.clone().into_settings()));
+            records.write_to(kinesis_sink(sink));
         }
         SinkSettings::Stdout => rows.write_to(lines(json_line::<u64, K>)),
         SinkSettings::Logger(template) => {

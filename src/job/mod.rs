@@ -7,7 +7,9 @@ mod build;
 mod parse;
 mod table;
 
-use weir_kinesis::client::ServiceSettings;
+use std::time::Duration;
+
+use weir_kinesis::{client::ServiceSettings, sink::KeyOrder};
 
 use crate::text::template::Template;
 
@@ -125,8 +127,19 @@ pub(crate) enum SinkSettings {
 pub(crate) struct KinesisSink {
     /// The stream's name.
     pub stream: String,
+    /// What is promised about records of one key.
+    pub key_order: KeyOrder,
+    /// Longest wait of a record for others to travel with; `None`: the writer's own.
+    pub linger: Option<Duration>,
     /// How to reach the service.
     pub service: ServiceKeys,
+}
+
+impl KinesisSink {
+    /// As a file that says no more than the stream.
+    pub(crate) fn to(stream: String) -> KinesisSink {
+        KinesisSink { stream, key_order: KeyOrder::default(), linger: None, service: ServiceKeys::default() }
+    }
 }
 
 /// How to reach the service, as said in a file or on a command line; what is not said comes from

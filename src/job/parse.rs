@@ -1,8 +1,9 @@
 //! A job file's text becomes a [`JobFile`], or one sentence that says what to mend.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use toml::de::DeTable;
+use weir_kinesis::sink::KeyOrder;
 
 use super::{
     GroupBy, JobFile, KinesisSink, KinesisSource, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt,
@@ -19,6 +20,8 @@ use crate::{
 
 const SERVICE_KEYS: [&str; 6] =
     ["endpoint_url", "region", "profile", "access_key_id", "secret_access_key", "session_token"];
+/// Longest linger of a writer: more is a mistaken unit.
+const LINGER_MS_MAX: u64 = 60_000;
 const START_EXAMPLE: &str = "[{ shards = \".*\", at = \"latest\" }]";
 
 /// Reads and checks the job file at `path`.
@@ -249,10 +252,20 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
             Ok(SinkSettings::Stdout)
         }
         Kind::Kinesis => {
-            table.only(&[["type", "stream"].as_slice(), &SERVICE_KEYS].concat())?;
+            table.only(&[["type", "stream", "key_order", "linger"].as_slice(), &SERVICE_KEYS].concat())?;
             let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
-            Ok(SinkSettings::Kinesis(KinesisSink { stream, service: service(table)? }))
+            let orders = [("kept", KeyOrder::Kept), ("while-nothing-fails", KeyOrder::WhileNothingFails)];
+            let key_order = table.get("key_order").map(|item| item.choice(&orders)).transpose()?.unwrap_or_default();
+            let linger = table.get("linger").map(|item| linger(&item)).transpose()?;
+            Ok(SinkSettings::Kinesis(KinesisSink { stream, key_order, linger, service: service(table)? }))
         }
+    }
+}
+
+fn linger(item: &Item<'_>) -> Result<Duration, Failure> {
+    match u64::try_from(item.millis()?) {
+        Ok(millis) if millis <= LINGER_MS_MAX => Ok(Duration::from_millis(millis)),
+        _ => Err(item.fail("records may wait 0ms to 1m for others")),
     }
 }
 

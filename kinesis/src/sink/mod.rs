@@ -7,17 +7,22 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir_runtime::error::JobError;
+use weir_runtime::error::{JobError, Kind};
+use weir_runtime::facade;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::LocalFuture;
 
 use self::writer::{Connect, StreamWriter, over_network};
-use crate::client::{Client, ServiceSettings};
+use crate::client::ServiceSettings;
 use crate::protocol::batcher::BatcherSettings;
 pub use crate::protocol::batcher::KeyOrder;
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
-use crate::source::calls::patiently;
+use crate::source::calls::{Called, patiently};
+
+/// Between two looks at a stream that is being created; DescribeStreamSummary may be called 20 times a second.
+/// Source: *Kinesis API Reference*, DescribeStreamSummary, read 2026-11-24.
+const CREATING_PAUSE: Duration = Duration::from_millis(500);
 
 /// A stream to be written to: items are pairs of partition key and data.
 ///
@@ -27,6 +32,7 @@ pub fn sink(stream: impl Into<String>) -> StreamSink {
         stream: Arc::from(stream.into()),
         service: ServiceSettings::default(),
         batching: BatcherSettings::default(),
+        record_bytes_max: None,
     }
 }
 
@@ -36,6 +42,8 @@ pub struct StreamSink {
     stream: Arc<str>,
     service: ServiceSettings,
     batching: BatcherSettings,
+    /// `None`: what the stream says.
+    record_bytes_max: Option<usize>,
 }
 
 impl StreamSink {
@@ -89,42 +97,60 @@ impl StreamSink {
         self
     }
 
-    /// Most bytes of key and data in a record, if the stream takes more than 1 MiB; 10 MiB at most.
+    /// Most bytes of key and data in a record. Unless said, each writer asks the stream before it takes the first.
     #[must_use]
     pub fn record_bytes_max(mut self, bytes: usize) -> Self {
-        self.batching.record_bytes_max = bytes;
+        self.record_bytes_max = Some(bytes);
         self
     }
 
     fn writer_over(&self, connect: Connect, cx: &SinkContext) -> StreamWriter {
         let batching = BatcherSettings { seed: fastrand::u64(..), ..self.batching };
-        StreamWriter::new(self.stream.clone(), batching, connect, cx.clone())
+        StreamWriter::new(self.stream.clone(), batching, self.record_bytes_max, connect, cx.clone())
     }
 }
 
 impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamSink {
     fn describe(&self) -> String {
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
-        let BatcherSettings { linger, order, record_bytes_max, .. } = self.batching;
+        let BatcherSettings { linger, order, .. } = self.batching;
         format!(
-            "kinesis stream {} linger {linger:?} order {order:?} records to {record_bytes_max} endpoint {endpoint_url:?} \
+            "kinesis stream {} linger {linger:?} order {order:?} records to {:?} endpoint {endpoint_url:?} \
              region {region:?} profile {profile:?}",
-            self.stream
+            self.stream, self.record_bytes_max
         )
     }
 
     fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>> {
-        Box::pin(async {
-            let describe = || -> crate::source::calls::Called<_> {
-                let (connecting, stream) = (Client::connect(&self.service), self.stream.clone());
-                Box::pin(async move { connecting.await?.describe(&stream).await })
-            };
-            patiently(Patience::at_start(fastrand::u64(..)), Call::PutRecords, describe).await?;
-            Ok(())
-        })
+        Box::pin(prepared(&self.stream, over_network(&self.service)))
     }
 
     fn open(&self, cx: &SinkContext) -> Box<dyn SinkWriter<(K, V)>> {
         Box::new(self.writer_over(over_network(&self.service), cx))
+    }
+}
+
+/// Waits for a stream that is being created, for until it is there every put is refused as if it did not exist.
+async fn prepared(stream: &Arc<str>, connect: Connect) -> Result<(), JobError> {
+    let mut said = false;
+    loop {
+        let describe = || -> Called<_> {
+            let (connecting, stream) = (connect(), stream.clone());
+            Box::pin(async move { connecting.await?.describe(&stream).await })
+        };
+        let target = patiently(Patience::at_start(fastrand::u64(..)), Call::PutRecords, describe).await?;
+        match target.status.as_str() {
+            "CREATING" => {}
+            "DELETING" => {
+                let message = format!("stream {stream} is being deleted; nothing can be written to it");
+                return Err(JobError::new(Kind::Service, message));
+            }
+            _ => return Ok(()),
+        }
+        if !said {
+            tracing::info!("stream {stream} is being created; the job begins when it is there");
+            said = true;
+        }
+        facade::sleep(CREATING_PAUSE).await;
     }
 }

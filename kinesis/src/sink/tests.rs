@@ -9,8 +9,8 @@ use weir_runtime::facade;
 use weir_runtime::signal::signal;
 use weir_runtime::sink::{SinkContext, SinkCounters, SinkWriter};
 
-use super::writer::{Connect, PutCalls, StreamWriter};
-use super::{StreamSink, sink};
+use super::writer::{Connect, PutCalls, StreamWriter, Target};
+use super::{StreamSink, prepared, sink};
 use crate::client::{ErrorKind, PutEntry, ServiceError};
 use crate::source::calls::Called;
 
@@ -21,9 +21,22 @@ struct Made {
     calls: Cell<usize>,
     failures: RefCell<Vec<ErrorKind>>,
     refusing_first: Cell<bool>,
+    /// Looks at the stream while it is being created.
+    creating: Cell<usize>,
 }
 
 impl PutCalls for Rc<Made> {
+    fn describe(&self, _: &str) -> Called<Target> {
+        let made = Rc::clone(self);
+        Box::pin(async move {
+            facade::sleep(Duration::from_millis(5)).await;
+            let left = made.creating.get();
+            made.creating.set(left.saturating_sub(1));
+            let status = if left > 0 { "CREATING" } else { "ACTIVE" }.to_owned();
+            Ok(Target { status, record_bytes_max: 2 << 20 })
+        })
+    }
+
     fn put_records(&self, _: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
         let made = Rc::clone(self);
         Box::pin(async move {
@@ -67,12 +80,15 @@ fn context() -> (SinkContext, Failures) {
 }
 
 fn open_in(cx: &SinkContext, sink: &StreamSink, made: &Rc<Made>) -> StreamWriter {
+    sink.writer_over(connect(made), cx)
+}
+
+fn connect(made: &Rc<Made>) -> Connect {
     let made = Rc::clone(made);
-    let connect: Connect = Rc::new(move || {
+    Rc::new(move || {
         let calls = Rc::new(Rc::clone(&made)) as Rc<dyn PutCalls>;
         Box::pin(async move { Ok(calls) })
-    });
-    sink.writer_over(connect, cx)
+    })
 }
 
 fn pairs(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
@@ -172,6 +188,36 @@ fn two_sinks_of_a_worker_count_together() {
         }
         let counters = (cx.counters.written.get(), cx.counters.retried.get(), cx.counters.repeated.get());
         assert_eq!(counters, (4, 2, 4));
+    })
+    .unwrap();
+}
+
+#[test]
+fn writer_is_ready_when_the_stream_has_said_how_large_a_record_may_be() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let (mut writer, _, failures) = open(&sink("s"), &made);
+        assert!(!SinkWriter::<(String, String)>::ready(&writer));
+        facade::sleep(Duration::from_millis(50)).await;
+        assert!(SinkWriter::<(String, String)>::ready(&writer));
+        writer.write(&mut vec![("k".to_owned(), "x".repeat((2 << 20) - 1))]);
+        assert!(failures.borrow().is_empty());
+        writer.write(&mut vec![("k".to_owned(), "x".repeat(2 << 20))]);
+        assert!(failures.borrow()[0].message.ends_with("1 + 2097152 bytes of key and data, at most 2097152"));
+
+        let (said, _, _) = open(&sink("s").record_bytes_max(100), &made);
+        assert!(SinkWriter::<(String, String)>::ready(&said));
+    })
+    .unwrap();
+}
+
+#[test]
+fn stream_that_is_being_created_is_waited_for() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        made.creating.set(1);
+        prepared(&"s".into(), connect(&made)).await.unwrap();
+        assert_eq!(made.creating.get(), 0);
     })
     .unwrap();
 }

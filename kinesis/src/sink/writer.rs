@@ -14,10 +14,23 @@ use weir_runtime::source::LocalFuture;
 use crate::client::{Client, PutEntry, ServiceError, ServiceSettings};
 use crate::protocol::Moment;
 use crate::protocol::batcher::{Batcher, BatcherCounters, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
-use crate::source::calls::{Called, Origin};
+use crate::protocol::errors::Call;
+use crate::protocol::patience::Patience;
+use crate::source::calls::{Called, Origin, patiently};
 
-/// The call a sink makes, as it sees it: for each record taken, or the code it was refused with.
+/// What a sink wants to know of its stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// `CREATING`, `ACTIVE`, `UPDATING` or `DELETING`.
+    pub status: String,
+    /// Most bytes of key and data in a record.
+    pub record_bytes_max: usize,
+}
+
+/// The calls a sink makes, as it sees them.
 pub(crate) trait PutCalls {
+    fn describe(&self, stream: &str) -> Called<Target>;
+    /// For each record taken, or the code it was refused with.
     fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>>;
 }
 
@@ -34,6 +47,15 @@ pub(crate) fn over_network(settings: &ServiceSettings) -> Connect {
 }
 
 impl PutCalls for Client {
+    fn describe(&self, stream: &str) -> Called<Target> {
+        let describing = Client::describe(self, stream);
+        Box::pin(async move {
+            let summary = describing.await?;
+            let record_bytes_max = usize::try_from(summary.max_record_bytes).unwrap_or(usize::MAX);
+            Ok(Target { status: summary.status, record_bytes_max })
+        })
+    }
+
     fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
         let putting = Client::put_records(self, stream, entries);
         Box::pin(async move {
@@ -63,11 +85,21 @@ struct Shared {
     /// What the worker's counters have of this writer.
     published: Cell<BatcherCounters>,
     closed: Cell<bool>,
+    /// Whether the stream has said how large a record may be; and the task that asks it.
+    limit_known: Cell<bool>,
+    asking: RefCell<Option<Task<()>>>,
 }
 
 impl StreamWriter {
-    pub(super) fn new(stream: Arc<str>, settings: BatcherSettings, connect: Connect, cx: SinkContext) -> StreamWriter {
-        StreamWriter(Rc::new(Shared {
+    /// `record_bytes_max` of `None` is asked of the stream, and until it has answered the writer is not ready.
+    pub(super) fn new(
+        stream: Arc<str>,
+        settings: BatcherSettings,
+        record_bytes_max: Option<usize>,
+        connect: Connect,
+        cx: SinkContext,
+    ) -> StreamWriter {
+        let shared = Rc::new(Shared {
             stream,
             machine: RefCell::new(Batcher::new(settings)),
             connect,
@@ -80,13 +112,20 @@ impl StreamWriter {
             was_ready: Cell::new(true),
             published: Cell::default(),
             closed: Cell::new(false),
-        }))
+            limit_known: Cell::new(record_bytes_max.is_some()),
+            asking: RefCell::default(),
+        });
+        match record_bytes_max {
+            Some(bytes) => shared.machine.borrow_mut().allow_records_to(bytes),
+            None => shared.ask_limit(),
+        }
+        StreamWriter(shared)
     }
 }
 
 impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
     fn ready(&self) -> bool {
-        let ready = self.0.machine.borrow().ready();
+        let ready = self.0.is_ready();
         self.0.was_ready.set(ready);
         ready
     }
@@ -124,12 +163,40 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
 impl Drop for StreamWriter {
     fn drop(&mut self) {
         self.0.closed.set(true);
-        // The sleeping task holds the other half of a circle.
+        // The sleeping task and the asking one hold the other halves of circles.
         drop(self.0.timer.take());
+        drop(self.0.asking.take());
     }
 }
 
 impl Shared {
+    fn is_ready(&self) -> bool {
+        self.limit_known.get() && self.machine.borrow().ready()
+    }
+
+    fn ask_limit(self: &Rc<Self>) {
+        let shared = Rc::clone(self);
+        let task = facade::spawn(async move {
+            // As in `wake_at`.
+            facade::yield_now().await;
+            let describe = || -> Called<Target> {
+                let shared = Rc::clone(&shared);
+                Box::pin(async move { shared.calls().await?.describe(&shared.stream).await })
+            };
+            let answer = patiently(Patience::for_ever(fastrand::u64(..)), Call::PutRecords, describe).await;
+            if let Some(myself) = shared.asking.take() {
+                myself.detach();
+            }
+            match answer {
+                Ok(target) => shared.machine.borrow_mut().allow_records_to(target.record_bytes_max),
+                Err(error) => shared.fail(error),
+            }
+            shared.limit_known.set(true);
+            shared.publish();
+        });
+        *self.asking.borrow_mut() = Some(task);
+    }
+
     fn tell(self: &Rc<Self>, input: PutInput) {
         if self.closed.get() {
             return;
@@ -209,7 +276,7 @@ impl Shared {
         add(&self.cx.counters.written, now.records_put - before.records_put);
         add(&self.cx.counters.retried, refused(now) - refused(before));
         add(&self.cx.counters.repeated, now.maybe_repeated - before.maybe_repeated);
-        if machine.ready() && !self.was_ready.replace(true) {
+        if self.limit_known.get() && machine.ready() && !self.was_ready.replace(true) {
             self.cx.waker.notify();
         }
         if machine.is_empty() || self.failed.borrow().is_some() {

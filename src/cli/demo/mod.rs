@@ -149,7 +149,7 @@ fn publisher(rate: u32) -> JobFile {
         name: NAMES[PUBLISHER].to_owned(),
         source: SourceSettings::Tweets(Tweets { rate, ..Tweets::default() }),
         window: None,
-        sink: SinkSettings::Kinesis(KinesisSink { stream: STREAM.to_owned(), service: ServiceKeys::default() }),
+        sink: SinkSettings::Kinesis(KinesisSink::to(STREAM.to_owned())),
     }
 }
 

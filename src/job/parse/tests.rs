@@ -195,3 +195,27 @@ fn windows_over_the_tweets_source_are_refused() {
     let text = "source = { type = \"tweets\" }\nsink = { type = \"logger\" }\nwindow = { over = \"tumbling 1s\", aggregate = \"count\" }";
     assert!(said(text).contains("the tweets source has none"));
 }
+
+#[test]
+fn writers_settings_are_understood_and_mistakes_in_them_named() {
+    use std::time::Duration;
+    use weir_kinesis::sink::KeyOrder;
+
+    let file =
+        |lines: &str| format!("[source]\ntype = \"tweets\"\n[sink]\ntype = \"kinesis\"\nstream = \"S\"\n{lines}");
+    let sink = |lines: &str| match read(&file(lines)).sink {
+        SinkSettings::Kinesis(sink) => (sink.key_order, sink.linger),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sink(""), (KeyOrder::Kept, None));
+    let said_all = sink("key_order = \"while-nothing-fails\"\nlinger = \"5ms\"");
+    assert_eq!(said_all, (KeyOrder::WhileNothingFails, Some(Duration::from_millis(5))));
+    assert_eq!(
+        said(&file("key_order = \"keep\"")),
+        "job.toml:6: key `key_order` in [sink]: got \"keep\", expected \"kept\" or \"while-nothing-fails\""
+    );
+    assert_eq!(
+        said(&file("linger = \"2h\"")),
+        "job.toml:6: key `linger` in [sink]: records may wait 0ms to 1m for others"
+    );
+}

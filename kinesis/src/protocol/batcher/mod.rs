@@ -96,6 +96,11 @@ impl Batcher {
         Ok(())
     }
 
+    /// From now on, takes records up to so many bytes of key and data: what the stream says it allows.
+    pub fn allow_records_to(&mut self, bytes_max: usize) {
+        self.settings.record_bytes_max = bytes_max;
+    }
+
     /// Whether there is room for another run of records.
     pub fn ready(&self) -> bool {
         !self.failed && self.records < self.settings.pending_records_max && self.bytes < self.settings.pending_bytes_max
