@@ -26,6 +26,8 @@ pub enum Reason {
     Open,
     /// They were sent again because no answer came, and may be in the target twice.
     Repeated,
+    /// They can never be written: their sink's target would refuse them for ever.
+    Unwritable,
     /// They were taken by a sink and are not known to be written.
     Unwritten,
 }
@@ -41,6 +43,7 @@ impl Reason {
             Reason::BehindEvidence => "behind-evidence",
             Reason::Open => "open",
             Reason::Repeated => "repeated",
+            Reason::Unwritable => "unwritable",
             Reason::Unwritten => "unwritten",
         }
     }

@@ -63,6 +63,8 @@ pub struct SinkCounters {
     pub retried: Cell<u64>,
     /// Perhaps written twice: sent again because no answer came.
     pub repeated: Cell<u64>,
+    /// Can never be written, whatever is mended: the target would refuse them for ever.
+    pub unwritable: Cell<u64>,
 }
 
 impl SinkCounters {

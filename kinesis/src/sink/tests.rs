@@ -144,6 +144,21 @@ fn record_that_can_never_be_written_fails_the_job_as_data() {
 }
 
 #[test]
+fn records_beside_one_that_can_never_be_written_are_flushed() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let (mut writer, cx, failures) = open(&sink("s").linger(Duration::from_secs(3_600)), &made);
+        writer.write(&mut pairs(&[("1", "a"), ("", "bad"), ("2", "b")]));
+        let flushed = SinkWriter::<(&str, &str)>::flush(&mut writer).await;
+        assert_eq!(flushed.unwrap_err(), failures.borrow()[0]);
+        assert_eq!(*made.taken.borrow(), ["a", "b"]);
+        assert_eq!((cx.counters.written.get(), cx.counters.unwritable.get()), (2, 1));
+        assert!(!SinkWriter::<(&str, &str)>::ready(&writer));
+    })
+    .unwrap();
+}
+
+#[test]
 fn permanent_refusal_fails_the_job_and_the_flush() {
     facade::run_here(async {
         let made = Rc::new(Made::default());

@@ -146,11 +146,9 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
         Box::pin(async move {
             shared.tell(PutInput::Flush);
             std::future::poll_fn(|cx| {
-                if let Some(error) = &*shared.failed.borrow() {
-                    return Poll::Ready(Err(error.clone()));
-                }
-                if shared.machine.borrow().is_empty() {
-                    return Poll::Ready(Ok(()));
+                // A record that can never be written fails the job, but those taken beside it can be, and are.
+                if shared.machine.borrow().has_ended() {
+                    return Poll::Ready(shared.failed.borrow().clone().map_or(Ok(()), Err));
                 }
                 shared.flushing.borrow_mut().push(cx.waker().clone());
                 Poll::Pending
@@ -171,7 +169,7 @@ impl Drop for StreamWriter {
 
 impl Shared {
     fn is_ready(&self) -> bool {
-        self.limit_known.get() && self.machine.borrow().ready()
+        self.limit_known.get() && self.failed.borrow().is_none() && self.machine.borrow().ready()
     }
 
     fn ask_limit(self: &Rc<Self>) {
@@ -276,10 +274,11 @@ impl Shared {
         add(&self.cx.counters.written, now.records_put - before.records_put);
         add(&self.cx.counters.retried, refused(now) - refused(before));
         add(&self.cx.counters.repeated, now.maybe_repeated - before.maybe_repeated);
+        add(&self.cx.counters.unwritable, now.unwritable - before.unwritable);
         if self.limit_known.get() && machine.ready() && !self.was_ready.replace(true) {
             self.cx.waker.notify();
         }
-        if machine.is_empty() || self.failed.borrow().is_some() {
+        if machine.has_ended() {
             self.flushing.take().into_iter().for_each(Waker::wake);
         }
     }

@@ -253,7 +253,10 @@ impl Job {
         ledger.count(Reason::Repeated, sum(|worker| worker.repeated), || {
             "were sent again because no answer came, and may be in the target twice".to_owned()
         });
-        let unwritten = sum(|worker| worker.taken.saturating_sub(worker.written));
+        ledger.count(Reason::Unwritable, sum(|worker| worker.unwritable), || {
+            "can never be written: the sink's target refuses such records for ever".to_owned()
+        });
+        let unwritten = sum(|worker| worker.taken.saturating_sub(worker.written + worker.unwritable));
         ledger.count(Reason::Unwritten, unwritten, || "were given to sinks and are not known to be written".to_owned());
         ledger
     }

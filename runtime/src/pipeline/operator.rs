@@ -129,4 +129,6 @@ pub struct RunCounters {
     pub retried: u64,
     /// Items perhaps written twice by sinks.
     pub repeated: u64,
+    /// Items that sinks can never write.
+    pub unwritable: u64,
 }

@@ -469,6 +469,7 @@ impl Run {
         counters.written = self.sink_counters.written.get();
         counters.retried = self.sink_counters.retried.get();
         counters.repeated = self.sink_counters.repeated.get();
+        counters.unwritable = self.sink_counters.unwritable.get();
         counters
     }
 

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     endpoint,
     failure::{Exit, Failure},
-    job::{self, JobFile, KinesisSink, ServiceKeys, SinkSettings, SourceSettings, Tweets},
+    job::{self, JobFile, KinesisSink, SinkSettings, SourceSettings, Tweets},
     kinesis::{self, Start},
     text::{LocalTime as _, duration, grouped},
     windows::sliding,

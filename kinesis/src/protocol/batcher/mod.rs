@@ -116,6 +116,11 @@ impl Batcher {
         self.records == 0
     }
 
+    /// Whether nothing is left that it could write: all is in the stream, or it has failed.
+    pub fn has_ended(&self) -> bool {
+        self.failed || self.is_empty()
+    }
+
     /// What it has done so far.
     pub fn counters(&self) -> BatcherCounters {
         self.counters
