@@ -8,6 +8,7 @@ use weir_kinesis::{Record, Start, sink, source};
 use weir_runtime::connect::item_stream;
 use weir_runtime::control::{JobSettings, Node, NodeSettings};
 use weir_runtime::error::{JobError, Kind};
+use weir_runtime::ledger::Reason;
 use weir_runtime::pipeline::{Pipeline, WindowResult};
 use weir_runtime::placement::Cores;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
@@ -154,4 +155,25 @@ fn missing_stream_fails_the_job_before_it_starts() {
     assert!(error.message.contains("Twets") && error.message.contains("ResourceNotFoundException"), "{error}");
     node.stop();
     endpoint.stop().unwrap();
+}
+
+#[test]
+fn records_before_one_that_can_never_be_written_are_in_the_stream_when_the_job_fails() {
+    let endpoint = endpoint(2);
+    let (url, node) = (endpoint.url(), node(1));
+    let publish = move |p: &Pipeline| {
+        let target = sink("Tweets").linger(Duration::from_secs(3_600));
+        p.read_from(item_stream(200))
+            .without_timestamps()
+            .map(|item| (if item.sequence == 20 { String::new() } else { item.sequence.to_string() }, "x"))
+            .write_to(target.endpoint(&url).region("us-east-1").credentials("id", "secret"));
+    };
+    let report = node.submit(named("publisher"), Arc::new(publish)).unwrap().join();
+    let error = report.error.expect("it failed");
+    assert_eq!((error.kind, error.message.contains("has an empty partition key")), (Kind::Data, true), "{error:?}");
+    let records = endpoint.record_count("Tweets");
+    assert!(records >= 20, "{records} of the 20 before it are in the stream");
+    assert_eq!(report.workers.iter().map(|worker| worker.written).sum::<u64>(), records);
+    let lost: Vec<_> = report.ledger.entries().map(|entry| (entry.reason, entry.records)).collect();
+    assert_eq!(lost, [(Reason::Unwritable, Some(1))]);
 }

@@ -338,25 +338,24 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
         for reader in seat.readers.drain(..) {
             let _ = reader.cancel().await;
         }
-        if !seat.failed {
-            let flushed = async {
-                let flushes = match guarded(&seat.place, || seat.run.flush()) {
-                    Ok(flushes) => flushes,
-                    Err(panic) => return Some(panic),
-                };
-                let flushes = flushes.into_iter().map(|flush| guarded_async(seat.place.clone(), || flush));
-                join_all(flushes).await.into_iter().find_map(Result::err)
+        // After a failure too: what sinks took before it is good, and one that failed for ever says so at once.
+        let flushed = async {
+            let flushes = match guarded(&seat.place, || seat.run.flush()) {
+                Ok(flushes) => flushes,
+                Err(panic) => return Some(panic),
             };
-            let given_up = async {
-                hurried.wait().await;
-                facade::sleep(FLUSH_MAX).await;
-                let counters = &seat.sinks;
-                let left = counters.taken.get().saturating_sub(counters.written.get());
-                Some(unflushed(left).at(format_args!("worker {worker}")))
-            };
-            if let Some(error) = futures_lite::future::or(flushed, given_up).await {
-                let _ = events.send(Event::Failed(job, error)).await;
-            }
+            let flushes = flushes.into_iter().map(|flush| guarded_async(seat.place.clone(), || flush));
+            join_all(flushes).await.into_iter().find_map(Result::err)
+        };
+        let given_up = async {
+            hurried.wait().await;
+            facade::sleep(FLUSH_MAX).await;
+            let counters = &seat.sinks;
+            let left = counters.taken.get().saturating_sub(counters.written.get() + counters.unwritable.get());
+            Some(unflushed(left).at(format_args!("worker {worker}")))
+        };
+        if let Some(error) = futures_lite::future::or(flushed, given_up).await {
+            let _ = events.send(Event::Failed(job, error)).await;
         }
         let _ = finishing.borrow_mut().remove(&job);
         let _ = events.send(Event::Finished(job, worker, seat.run.counters())).await;
