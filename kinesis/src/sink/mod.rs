@@ -148,7 +148,7 @@ async fn prepared(stream: &Arc<str>, connect: Connect) -> Result<(), JobError> {
             _ => return Ok(()),
         }
         if !said {
-            tracing::info!("stream {stream} is being created; the job begins when it is there");
+            tracing::warn!("stream {stream} is being created; the job begins when it is there");
             said = true;
         }
         facade::sleep(CREATING_PAUSE).await;
