@@ -296,15 +296,17 @@ impl<'a> Scanner<'a> {
         {
             return None;
         }
-        // The value is 0.DIGITS × 10^point s; in ms the point moves three places on. What is behind it is rounded.
+        // The value is 0.DIGITS × 10^point s; in ms the point moves three places on. The service says no more than that; what
+        // is behind it is for the SDK to round, which rounds the nearest floating-point number and not these digits.
         let wanted = whole.len() + usize::try_from(exponent).ok()? + 3;
+        let behind = (whole.len() + fraction.len()).saturating_sub(wanted);
         let mut digits =
             whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).map(|byte| i64::from(byte - b'0'));
         let mut ms = 0_i64;
         for digit in digits.by_ref().take(wanted) {
             ms = ms.checked_mul(10)?.checked_add(digit)?;
         }
-        Some(ms + i64::from(digits.next()? >= 5))
+        digits.take(behind).all(|digit| digit == 0).then_some(ms)
     }
 
     /// A value of any kind, looked at but not kept.
