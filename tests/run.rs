@@ -182,3 +182,17 @@ fn job_until_now_reads_all_that_is_there_and_ends() {
     assert_eq!((job["late"].as_u64(), job["open"].as_u64()), (Some(0), Some(0)), "{summary}");
     assert_eq!(job["losses"].as_array().map(Vec::len), Some(0), "{summary}");
 }
+
+/// Without a window, and so without timestamps, a job until now comes to its end too.
+#[test]
+fn job_without_a_window_until_now_ends() {
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let file = folder.path().join("copy.toml");
+    fs::write(&file, "[source]\ntype = \"kinesis\"\nstream = \"Tweets\"\n[sink]\ntype = \"stdout\"\n").expect("ours");
+    let local = Local::start(&["Tweets:2"]);
+    (0..3).for_each(|key| put(&local, &format!("key-{key}"), 5));
+    let mut command = weir_at(&local.url);
+    let _ = command.arg("run").arg(&file).args(["--until", "now"]);
+    let ended = run(command);
+    assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 15), "{ended:#?}");
+}

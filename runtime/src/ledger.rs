@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Entries kept; what comes for further places is counted in [`Ledger::unlisted`].
 pub const ENTRIES_MAX: usize = 1_000;
 
+/// The place of what is counted over the whole run.
+const WHOLE_RUN: &str = "all";
+
 /// Why records were lost, left out or perhaps repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -99,7 +102,8 @@ impl Ledger {
     pub fn note(&mut self, place: &Arc<str>, at_ms: i64, loss: Loss) {
         let Loss { reason, records, range, what } = loss;
         let key = (place.clone(), reason);
-        let full = self.entries.len() >= ENTRIES_MAX;
+        // What is counted over the whole run is a handful, and always has its place.
+        let full = self.entries.len() >= ENTRIES_MAX && &**place != WHOLE_RUN;
         match self.entries.get_mut(&key) {
             Some(entry) => {
                 entry.times += 1;
@@ -119,7 +123,7 @@ impl Ledger {
     /// Notes a number that was counted over the whole run; nothing if it is 0.
     pub fn count(&mut self, reason: Reason, records: u64, what: impl FnOnce() -> String) {
         if records > 0 {
-            self.note(&Arc::from("all"), 0, Loss { reason, records: Some(records), range: None, what: what() });
+            self.note(&Arc::from(WHOLE_RUN), 0, Loss { reason, records: Some(records), range: None, what: what() });
         }
     }
 
@@ -165,6 +169,8 @@ mod tests {
         let mut ledger = Ledger::default();
         (0..ENTRIES_MAX + 5).for_each(|n| ledger.note(&Arc::from(n.to_string()), 0, loss(None)));
         assert_eq!((ledger.entries().count(), ledger.unlisted()), (ENTRIES_MAX, 5));
+        ledger.count(Reason::Unwritten, 7, || "unwritten".to_owned());
+        assert_eq!((ledger.entries().count(), ledger.unlisted()), (ENTRIES_MAX + 1, 5), "totals have their place");
     }
 
     #[test]

@@ -136,7 +136,8 @@ async fn submit(
     let (id, start) = control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)?;
     if let Some(end) = until {
         control.borrow_mut().stop(id, Stop::Until(end));
-    } else if let Some(period) = discover_every {
+    }
+    if let Some(period) = discover_every {
         facade::spawn(discover(control.clone(), id, period)).detach();
     }
     Ok((id, start))
@@ -147,7 +148,7 @@ fn end_of_now(stop: Option<EventTime>) -> EventTime {
     stop.unwrap_or_else(|| EventTime::from_millis(facade::wall_clock_ms()))
 }
 
-/// Asks the sources for shards that opened since, again and again until the job ends or is stopped.
+/// Asks the sources for shards that opened since, again and again until the job ends.
 async fn discover(control: Shared, id: JobId, period: Duration) {
     loop {
         // Jobs of many nodes do not all ask at once.
@@ -162,7 +163,7 @@ async fn discover(control: Shared, id: JobId, period: Duration) {
             }
             match guarded_async("while a source was listed", move || source.discover()).await {
                 Ok(shards) => control.borrow_mut().on_listing(id, index, shards),
-                Err(error) => tracing::warn!("job {id} was not asked for new shards: {error}; it is tried again"),
+                Err(error) => tracing::warn!("job {id}: its stream could not be listed: {error}; it is tried again"),
             }
         }
     }

@@ -38,7 +38,13 @@ struct SourceState {
     /// Parents of listed shards that are not listed themselves: nobody will read them. A parent that is merely not known
     /// yet is another matter: the news of it may be on its way.
     gone: BTreeSet<ShardName>,
+    /// For each drained shard, in how many listings in a row it was missing.
+    missing: BTreeMap<ShardName, u32>,
 }
+
+/// Listings in a row without a drained shard after which it is forgotten: one may be older than what is known, and to read
+/// a shard again from its beginning would count it twice.
+const MISSING_LISTINGS: u32 = 5;
 
 #[derive(Default)]
 struct WorkerState {
@@ -173,8 +179,19 @@ impl Job {
         }
         state.note_gone(|shard| listed.contains(shard), |shard| listed.contains(shard));
         let waiting = &state.waiting;
+        let missing = &mut state.missing;
         state.drained.retain(|shard, _| {
-            listed.contains(shard) || waiting.values().any(|waiting| waiting.parents.contains(shard))
+            if listed.contains(shard) {
+                let _ = missing.remove(shard);
+                return true;
+            }
+            let times = missing.entry(shard.clone()).or_default();
+            *times += 1;
+            let kept = *times < MISSING_LISTINGS || waiting.values().any(|waiting| waiting.parents.contains(shard));
+            if !kept {
+                let _ = missing.remove(shard);
+            }
+            kept
         });
     }
 
@@ -432,9 +449,27 @@ mod tests {
         assert_eq!(job.take_awaited(), [(0, 0, "a".into(), true)], "and lost was told when it was attached");
         job.on_drained(drained("a", 9, vec![listing("b", &["a"])]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), [("b".into(), 9)]);
-        job.on_listing(0, vec![listing("b", &["a"]), listing("lost", &[])], 6);
+        for times in 0..MISSING_LISTINGS {
+            assert!(job.sources[0].drained.contains_key("a"), "forgotten after {times} listings without it");
+            job.on_listing(0, vec![listing("b", &["a"]), listing("lost", &[])], 6);
+        }
         assert!(!job.sources[0].drained.contains_key("a"), "aged out, and nobody waits for it");
         assert_eq!(job.ledger.entries().count(), 1);
+    }
+
+    // p becomes c, c becomes d; a listing from before c arrives last.
+    #[test]
+    fn listing_that_is_older_than_what_is_known_brings_no_shard_back() {
+        let mut assignments = Assignments::new(1);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        for (parent, child) in [("p", "c"), ("c", "d")] {
+            job.on_drained(drained(parent, 5, vec![listing(child, &[parent])]), &mut assignments);
+            assert_eq!(attached(&mut job, &mut assignments), [(child.into(), 5)]);
+        }
+        job.on_listing(0, vec![listing("p", &[])], 0);
+        job.on_listing(0, vec![listing("p", &[]), listing("c", &["p"]), listing("d", &["c"])], 0);
+        assert_eq!(attached(&mut job, &mut assignments), []);
     }
 
     #[test]

@@ -95,6 +95,8 @@ struct Shard<T> {
     awaited: bool,
     /// Up to here it was proved that everything had been read.
     evidence: EventTime,
+    /// Up to here nothing more is to come before a stop: proved, or seen in what a stop holds back.
+    passed: EventTime,
     position: Position,
     trouble: Option<String>,
 }
@@ -155,6 +157,7 @@ impl<T: 'static> Intake<T> {
                 self.mark(cx);
             }
             ShardInput::Withheld(time) => {
+                shard.passed = shard.passed.max(time);
                 if timed {
                     let own = self.watermark.shard_mut(&shard.name).expect("attached with its shard");
                     own.on_folded(time);
@@ -164,6 +167,7 @@ impl<T: 'static> Intake<T> {
             ShardInput::Evidence(time) => {
                 shard.trouble = None;
                 shard.evidence = shard.evidence.max(time);
+                shard.passed = shard.passed.max(time);
                 if timed {
                     self.watermark.shard_mut(&shard.name).expect("attached with its shard").on_evidence(time);
                 }
@@ -242,6 +246,7 @@ impl<T: 'static> IntakePart for Intake<T> {
             ended: false,
             awaited,
             evidence: EventTime::MIN,
+            passed: EventTime::MIN,
             position: Position::default(),
             trouble: None,
         });
@@ -309,9 +314,15 @@ impl<T: 'static> IntakePart for Intake<T> {
 
     fn is_past(&mut self, end: Option<EventTime>) -> bool {
         let timed = self.is_timed();
+        // Without timestamps no shard comes to the end of time; it is past once it has passed the stop.
+        let end = if timed { end } else { self.until.or(end) };
         self.shards.iter().all(|shard| {
             let past = end.is_some_and(|end| {
-                timed && self.watermark.shard_mut(&shard.name).is_none_or(|own| own.current() > end)
+                if timed {
+                    self.watermark.shard_mut(&shard.name).is_none_or(|own| own.current() > end)
+                } else {
+                    shard.passed > end
+                }
             });
             shard.ended || past
         })

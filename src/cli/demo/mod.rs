@@ -62,13 +62,18 @@ pub(super) struct DemoArgs {
     #[arg(long, value_name = "N", default_value = "2", value_parser = stream::parse_shards)]
     shards: u32,
     /// Split or merge shards about this often while it runs, such as 3s
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_period)]
     reshard_every: Option<Duration>,
     #[command(flatten)]
     cores: CoresArgs,
     /// How to say the summary
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
+}
+
+fn parse_period(text: &str) -> Result<Duration, String> {
+    let period = parse_duration(text)?;
+    if period.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(period) }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
