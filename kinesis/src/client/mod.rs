@@ -29,6 +29,7 @@ pub use answers::{
 };
 pub use error::{ErrorKind, ServiceError};
 pub use settings::ServiceSettings;
+pub(crate) use settings::is_local;
 
 use credentials::Snapshot;
 use timing::TimingSlot;

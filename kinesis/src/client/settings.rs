@@ -189,7 +189,8 @@ async fn find_region(settings: &ServiceSettings, conf: &ProviderConfig, local: b
     chain.region().await
 }
 
-fn is_local(url: Option<&str>) -> bool {
+/// Whether the host of an address is this machine's own.
+pub(crate) fn is_local(url: Option<&str>) -> bool {
     let host = url.and_then(|url| url.parse::<http::Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned));
     host.is_some_and(|host| {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

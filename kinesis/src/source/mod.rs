@@ -16,7 +16,7 @@ use weir_window::TimeSpan;
 use self::calls::{Connect, Origin, over_network};
 use self::control::StreamControl;
 use self::reader::StreamReader;
-use crate::client::ServiceSettings;
+use crate::client::{ServiceSettings, is_local};
 pub use crate::protocol::position::Start;
 use crate::protocol::position::StartRules;
 use crate::protocol::service_clock::ServiceClock;
@@ -122,7 +122,7 @@ impl StreamSource {
     }
 
     fn margin_ms(&self) -> i64 {
-        let local = self.endpoint_url().is_some_and(|url| is_on_this_machine(&url));
+        let local = is_local(self.endpoint_url().as_deref());
         self.margin.map_or(if local { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
     }
 
@@ -170,16 +170,6 @@ impl Source for StreamSource {
 }
 
 impl NativeTimestamps for StreamSource {}
-
-/// Whether the host of `url` is `localhost` or a loopback address.
-fn is_on_this_machine(url: &str) -> bool {
-    let Ok(uri) = url.parse::<http::Uri>() else {
-        return false;
-    };
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
 
 #[cfg(test)]
 mod tests;

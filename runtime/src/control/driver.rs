@@ -331,9 +331,11 @@ impl Control {
         for (worker, attachment) in attached {
             self.command(worker, Command::Attach(id, attachment));
         }
+        let mut changed = BTreeMap::<usize, Vec<_>>::new();
         for (worker, source, shard, awaited) in awaited {
-            self.command(worker, Command::Await(id, source, shard, awaited));
+            changed.entry(worker).or_default().push((source, shard, awaited));
         }
+        changed.into_iter().for_each(|(worker, shards)| self.command(worker, Command::Await(id, shards)));
     }
 
     fn stop(&mut self, id: JobId, stop: Stop) {

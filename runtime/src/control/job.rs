@@ -109,9 +109,10 @@ impl Job {
                 attached.push((worker, Attachment { source: index, shard, at, awaited: false }));
             }
         }
+        let awaited: Vec<Awaited> = self.sources.iter().map(SourceState::awaited_now).collect();
         for (_, attachment) in &mut attached {
             let source = &mut self.sources[attachment.source];
-            attachment.awaited = source.is_awaited(&attachment.shard.name);
+            attachment.awaited = awaited[attachment.source].is(&attachment.shard.name);
             if attachment.awaited {
                 let _ = source.awaited.insert(attachment.shard.name.clone());
             }
@@ -124,10 +125,11 @@ impl Job {
     pub fn take_awaited(&mut self) -> Vec<(usize, usize, ShardName, bool)> {
         let mut changed = Vec::new();
         for (index, source) in self.sources.iter_mut().enumerate() {
+            let now = source.awaited_now();
             let new: Vec<(usize, ShardName, bool)> = source
                 .reading
                 .iter()
-                .map(|(shard, worker)| (*worker, shard.clone(), source.is_awaited(shard)))
+                .map(|(shard, worker)| (*worker, shard.clone(), now.is(shard)))
                 .filter(|(_, shard, awaited)| source.awaited.contains(shard) != *awaited)
                 .collect();
             for (worker, shard, awaited) in new {
@@ -167,7 +169,7 @@ impl Job {
             let followed = shard.parents.iter().any(|parent| state.is_to_be_drained(parent) || listed.contains(parent));
             if !followed {
                 let what = format!(
-                    "found while running, and its parents {} were never read: what they held is missing, and what is \
+                    "found while running, and its parents {} were not read to their end: what was left of them is missing, and what is \
                      older than the windows still open is late",
                     if shard.parents.is_empty() { "(none named)".to_owned() } else { shard.parents.join(", ") }
                 );
@@ -291,6 +293,20 @@ impl Job {
     }
 }
 
+/// Shards that others wait for.
+#[derive(Default)]
+struct Awaited {
+    parents: BTreeSet<ShardName>,
+    /// Somebody waits for a shard that nobody has heard of yet, and that may follow any that is read.
+    all: bool,
+}
+
+impl Awaited {
+    fn is(&self, shard: &ShardName) -> bool {
+        self.all || self.parents.contains(shard)
+    }
+}
+
 impl SourceState {
     /// Waiting shards that wait for nobody any more.
     fn take_ready(&mut self) -> Vec<ShardName> {
@@ -334,10 +350,16 @@ impl SourceState {
         self.waiting.contains_key(shard) || self.reading.contains_key(shard)
     }
 
-    /// Whether a waiting shard follows this one, or one that nobody has heard of yet, which may follow this one.
-    fn is_awaited(&self, shard: &ShardName) -> bool {
-        let parents = || self.waiting.values().flat_map(|waiting| &waiting.parents);
-        parents().any(|parent| parent == shard || !(self.knows(parent) || self.gone.contains(parent)))
+    /// Whom waiting shards follow, as of now. Once for many questions: it costs a pass over all who wait.
+    fn awaited_now(&self) -> Awaited {
+        let parents = self.waiting.values().flat_map(|waiting| &waiting.parents);
+        let unheard_of = |parent: &ShardName| !(self.knows(parent) || self.gone.contains(parent));
+        let mut awaited = Awaited::default();
+        for parent in parents {
+            awaited.all |= unheard_of(parent);
+            let _ = awaited.parents.insert(parent.clone());
+        }
+        awaited
     }
 }
 

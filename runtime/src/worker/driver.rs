@@ -38,8 +38,9 @@ pub(crate) type JobId = u64;
 pub(crate) enum Command {
     Start(Box<Start>),
     Attach(JobId, Attachment),
-    /// Whether a shard of a source is waited for by another.
-    Await(JobId, usize, ShardName, bool),
+    /// Whether shards, each of a source, are waited for by others. One command for all of them: a job may have more shards
+    /// than a mailbox has room.
+    Await(JobId, Vec<(usize, ShardName, bool)>),
     Stop(JobId, Stop),
     /// Stop readers, flush sinks, report, forget.
     Finish(JobId),
@@ -118,9 +119,11 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
                         seat.attach(&settings, attachment);
                     }
                 }
-                Command::Await(job, source, shard, awaited) => {
+                Command::Await(job, shards) => {
                     if let Some(seat) = seats.get_mut(&job) {
-                        seat.run.on_awaited(source, &shard, awaited);
+                        for (source, shard, awaited) in shards {
+                            seat.run.on_awaited(source, &shard, awaited);
+                        }
                     }
                 }
                 Command::Stop(job, stop) => {

@@ -33,9 +33,6 @@ pub(super) struct Summary {
     reshards: u32,
     cores: Vec<jobs::CoreSummary>,
     losses: Vec<losses::Loss>,
-    /// Sent again because no answer came: may be in the stream twice.
-    #[serde(skip)]
-    repeated: u64,
     /// The sum over windows itself: counted has lost what does not divide.
     #[serde(skip)]
     sum: u64,
@@ -65,7 +62,6 @@ impl Summary {
             reshards,
             losses: losses::of(monitor).chain(losses::of(publisher)).collect(),
             cores: jobs::by_core(node.cores(), monitor),
-            repeated: jobs::total(publisher, |worker| worker.repeated),
             sum,
         }
     }
@@ -99,9 +95,6 @@ impl Summary {
         }
         for loss in &self.losses {
             say(format_args!("  {loss}"));
-        }
-        if self.repeated > 0 {
-            say(format_args!("  {} tweets were sent again because no answer came", shown(self.repeated)));
         }
     }
 
