@@ -87,9 +87,13 @@ impl Job {
         listings.iter().map(start).collect()
     }
 
-    /// Shards whose parents are all drained or none of ours, each with the worker that is to read it.
+    /// Shards whose parents are all drained or none of ours, each with the worker that is to read it. None once the job
+    /// finishes.
     pub fn attach(&mut self, assignments: &mut Assignments) -> Vec<(usize, Attachment)> {
         let mut attached = Vec::new();
+        if self.finishing {
+            return attached;
+        }
         for (index, source) in self.sources.iter_mut().enumerate() {
             let ready = source.take_ready();
             for name in ready {
@@ -162,10 +166,19 @@ impl Job {
 
     /// A source was listed again. Shards that are not known yet wait for their parents, if those are read; of the others the
     /// parents were never read, which is a gap. Drained shards that are not listed any more are forgotten.
+    ///
+    /// After a stop a listing still says which parents are gone and brings what nobody leads to: that may hold records of
+    /// before the stop. What follows a shard that is read is left to that shard's last word, for a reader that has passed
+    /// the stop need not come to its shard's end. Once the job finishes no listing counts any more.
     pub fn on_listing(&mut self, source: usize, shards: Vec<ShardListing>, now_ms: i64) {
+        if self.finishing {
+            return;
+        }
         let state = &mut self.sources[source];
         let listed: BTreeSet<ShardName> = shards.iter().map(|shard| shard.name.clone()).collect();
-        for shard in shards.into_iter().filter(|shard| !state.knows(&shard.name)).collect::<Vec<_>>() {
+        let left_out = if self.stopped { state.led_to(&shards) } else { BTreeSet::new() };
+        let brings = |shard: &ShardListing| !state.knows(&shard.name) && !left_out.contains(&shard.name);
+        for shard in shards.into_iter().filter(brings).collect::<Vec<_>>() {
             let followed = shard.parents.iter().any(|parent| state.is_to_be_drained(parent) || listed.contains(parent));
             if !followed {
                 let what = format!(
@@ -346,6 +359,22 @@ impl SourceState {
         self.waiting.contains_key(shard) || self.reading.contains_key(shard) || self.drained.contains_key(shard)
     }
 
+    /// Of a listing, the shards that are not known and follow, through whatever chain, one that is to be drained.
+    fn led_to(&self, listing: &[ShardListing]) -> BTreeSet<ShardName> {
+        let mut led = BTreeSet::new();
+        loop {
+            let before = led.len();
+            for shard in listing.iter().filter(|shard| !self.knows(&shard.name)) {
+                if shard.parents.iter().any(|parent| self.is_to_be_drained(parent) || led.contains(parent)) {
+                    let _ = led.insert(shard.name.clone());
+                }
+            }
+            if led.len() == before {
+                return led;
+            }
+        }
+    }
+
     fn is_to_be_drained(&self, shard: &ShardName) -> bool {
         self.waiting.contains_key(shard) || self.reading.contains_key(shard)
     }
@@ -504,6 +533,54 @@ mod tests {
         job.on_stop();
         job.on_settled(0, 1);
         assert!(job.begin_finish());
+    }
+
+    // p is read; c and d follow it, x leads to y, and nobody leads to x.
+    #[test]
+    fn listing_after_a_stop_brings_only_what_no_shard_that_is_read_leads_to() {
+        let mut assignments = Assignments::new(1);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_stop();
+        job.on_settled(0, 1);
+        let found = vec![
+            listing("d", &["c"]),
+            listing("p", &[]),
+            listing("c", &["p"]),
+            listing("x", &[]),
+            listing("y", &["x"]),
+        ];
+        job.on_listing(0, found.clone(), 5);
+        assert_eq!(attached(&mut job, &mut assignments), [("x".into(), i64::MAX)]);
+        job.on_settled(0, 2);
+        assert!(job.sources[0].waiting.keys().all(|shard| &**shard == "y"), "d and c keep nobody up");
+        job.on_drained(drained("p", 9, vec![listing("c", &["p"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 9)], "its parent's word counts all the same");
+    }
+
+    #[test]
+    fn parent_that_aged_out_is_known_to_be_gone_after_a_stop_too() {
+        let mut assignments = Assignments::new(1);
+        let shards = vec![listing("p", &[]), listing("open", &[])];
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_stop();
+        job.on_drained(drained("p", 5, vec![listing("c", &["p", "x"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), []);
+        job.on_listing(0, vec![listing("open", &[]), listing("c", &["p", "x"])], 5);
+        assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 5)]);
+    }
+
+    #[test]
+    fn finishing_job_begins_no_shard_and_loses_none() {
+        let mut assignments = Assignments::new(1);
+        let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        assert!(job.force_finish());
+        job.on_listing(0, vec![listing("p", &[]), listing("lost", &["gone"])], 5);
+        job.on_drained(drained("p", 9, vec![listing("c", &["p"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), []);
+        assert!(job.ledger.is_empty(), "nobody reads any more, so nobody misses a shard");
     }
 
     #[test]
