@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{node, submit};
-use support::{Broken, Hanging, Late, STOP_TIMES_ASKED, run_alone};
+use support::{Broken, Hanging, Late, STOP_TIMES_ASKED, Stalled, run_alone};
 use weir_runtime::connect::item_stream;
 use weir_runtime::error::Kind;
 use weir_window::{Aggregate, TimeSpan, WindowSpec, millis};
@@ -154,4 +154,45 @@ fn job_that_cannot_learn_its_stop_time_runs_on_until_its_drain_is_over() {
         assert!(began.elapsed() > Duration::from_millis(3_900), "it was cut off after {:?}", began.elapsed());
     }
     assert_eq!(STOP_TIMES_ASKED.load(Ordering::SeqCst) - asked, 2, "a second drain was begun");
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let give_up = std::time::Instant::now() + Duration::from_secs(2);
+    while !holds() {
+        assert!(std::time::Instant::now() < give_up, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn job_is_drained_at_once_although_a_listing_is_stalled() {
+    let node = node(1);
+    let stalled = Stalled::default();
+    let (source, seen) = (stalled.clone(), stalled.0);
+    let job = submit(&node, move |p| p.read_from(source.clone()).without_timestamps().write_to(Broken::Task));
+    let job = job.expect("it starts");
+    wait_until("nobody lists", || seen.listings.load(Ordering::SeqCst) > 0);
+    job.drain();
+    let report = job.join_for(Duration::from_secs(2)).expect("it does not wait for the listing");
+    assert_eq!(report.error, None);
+}
+
+/// A drain may take an hour here; what a source holds on control, such as its connections, may not stay that long.
+#[test]
+fn nothing_of_a_job_stays_on_control_once_it_is_over() {
+    let node = node(1);
+    let stalled = Stalled::default();
+    let (source, seen) = (stalled.clone(), stalled.0);
+    let job = submit(&node, move |p| {
+        p.read_from(source.clone())
+            .native_timestamps(TimeSpan::ZERO)
+            .window(WindowSpec::tumbling(millis(3_600_000)))
+            .aggregate(weir_window::counting())
+            .write_to(Broken::Task);
+    });
+    let job = job.expect("it starts");
+    wait_until("nobody lists", || seen.listings.load(Ordering::SeqCst) > 0);
+    job.drain();
+    assert_eq!(job.join_for(Duration::from_secs(2)).expect("it ends").error, None);
+    wait_until("the source's part is still there", || seen.parts.load(Ordering::SeqCst) == 0);
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::assignment::{Assignments, owners};
 use super::job::Job;
+use super::sources::{SourcePart, discover, stop_time};
 use super::{Ending, JobReport, JobSettings, JobStart, Until};
-use futures_util::lock::Mutex;
 
 use crate::error::JobError;
 use crate::facade;
@@ -18,7 +18,7 @@ use crate::mailbox::{Receiver, Sender};
 use crate::pipeline::graph::{Graph, Place};
 use crate::pipeline::{Pipeline, PipelineFn, ShardLoss};
 use crate::signal::Notifier;
-use crate::source::{ShardListing, SourceControl, Stop};
+use crate::source::{Listing, ShardListing, Stop};
 use crate::worker::driver::{Command, Event, JobId, Start};
 use crate::worker::link::links;
 use weir_window::EventTime;
@@ -62,16 +62,25 @@ struct Control {
 struct Running {
     job: Job,
     ending: Arc<Ending>,
-    controls: Controls,
+    sources: Rc<[SourcePart]>,
     /// How long a drain may take.
     patience: Duration,
     draining: bool,
+    /// Discovery and the drain: they end with the job, whatever they wait for.
+    tasks: Vec<facade::Task<()>>,
+}
+
+/// A job that was checked and listed.
+struct Prepared {
+    settings: JobSettings,
+    pipeline: Arc<PipelineFn>,
+    graph: Graph,
+    sources: Rc<[SourcePart]>,
+    listings: Vec<Listing>,
+    ending: Arc<Ending>,
 }
 
 type Shared = Rc<RefCell<Control>>;
-
-/// The sources' parts on control: one task at a time asks them something.
-type Controls = Rc<Mutex<Vec<Box<dyn SourceControl>>>>;
 
 /// Runs until shut down.
 pub(crate) async fn run_control(settings: ControlSettings) {
@@ -95,7 +104,7 @@ pub(crate) async fn run_control(settings: ControlSettings) {
                 })
                 .detach();
             }
-            Request::Drain(job) => facade::spawn(drain(control.clone(), job)).detach(),
+            Request::Drain(job) => begin_drain(&control, job),
             Request::Cancel(job) => control.borrow_mut().cancel(job),
             Request::Shutdown => break,
         }
@@ -121,24 +130,28 @@ async fn submit(
         let message = format!("pipeline {} {}", settings.name, panic.message);
         JobError { message, ..panic }
     })??;
-    let mut listings = Vec::new();
     for preparation in &graph.preparations {
         guarded_async("while a sink was prepared", move || preparation.prepare()).await?;
     }
-    for source in &mut graph.controls {
-        listings.push(guarded_async("while a source was prepared", move || source.prepare()).await?);
+    let sources: Rc<[SourcePart]> = std::mem::take(&mut graph.controls).into_iter().map(SourcePart::new).collect();
+    let mut listings = Vec::new();
+    for source in sources.iter() {
+        listings.push(source.prepare().await?);
     }
     let until = match settings.until {
         Until::Stopped => None,
-        Until::Now => Some(end_of_now(stop_time(&mut graph.controls).await?)),
+        Until::Now => Some(end_of_now(stop_time(&sources).await?)),
     };
-    let discover_every = graph.controls.iter().filter_map(|source| source.discover_every()).min();
-    let (id, start) = control.borrow_mut().launch(&settings, pipeline, graph, listings, ending)?;
+    let prepared = Prepared { settings, pipeline, graph, sources: sources.clone(), listings, ending };
+    let (id, start) = control.borrow_mut().launch(prepared);
     if let Some(end) = until {
         control.borrow_mut().stop(id, Stop::Until(end));
     }
-    if let Some(period) = discover_every {
-        facade::spawn(discover(control.clone(), id, period)).detach();
+    for index in (0..sources.len()).filter(|index| sources[*index].discover_every.is_some()) {
+        let on_listing = control.clone();
+        let on_listing = move |shards| on_listing.borrow_mut().on_listing(id, index, shards);
+        let task = facade::spawn(discover(sources.clone(), index, id, on_listing));
+        control.borrow_mut().keep_task(id, task);
     }
     Ok((id, start))
 }
@@ -148,34 +161,19 @@ fn end_of_now(stop: Option<EventTime>) -> EventTime {
     stop.unwrap_or_else(|| EventTime::from_millis(facade::wall_clock_ms()))
 }
 
-/// Asks the sources for shards that opened since, again and again until the job ends.
-async fn discover(control: Shared, id: JobId, period: Duration) {
-    loop {
-        // Jobs of many nodes do not all ask at once.
-        facade::sleep(period.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
-        let Some(controls) = control.borrow().jobs.get(&id).map(|running| running.controls.clone()) else {
-            return;
-        };
-        let mut controls = controls.lock().await;
-        for (index, source) in controls.iter_mut().enumerate() {
-            if source.discover_every().is_none() {
-                continue;
-            }
-            match guarded_async("while a source was listed", move || source.discover()).await {
-                Ok(shards) => control.borrow_mut().on_listing(id, index, shards),
-                Err(error) => tracing::warn!("job {id}: its stream could not be listed: {error}; it is tried again"),
-            }
-        }
-    }
+/// Once a job. A task may begin where it is spawned, so nothing is borrowed there.
+fn begin_drain(control: &Shared, id: JobId) {
+    let Some((sources, patience)) = control.borrow_mut().begin_drain(id) else {
+        return;
+    };
+    let draining = facade::spawn(drain(control.clone(), id, sources, patience));
+    control.borrow_mut().keep_task(id, draining);
 }
 
 /// Asks the sources for the stop time, tells the workers, and sees to it that the drain ends, asking included.
-async fn drain(control: Shared, id: JobId) {
+async fn drain(control: Shared, id: JobId, sources: Rc<[SourcePart]>, patience: Duration) {
     let began = facade::now();
-    let Some((controls, patience)) = control.borrow_mut().begin_drain(id) else {
-        return;
-    };
-    let asked = futures_lite::future::or(async { Some(stop_time(&mut controls.lock().await).await) }, async {
+    let asked = futures_lite::future::or(async { Some(stop_time(&sources).await) }, async {
         facade::sleep(patience).await;
         None
     });
@@ -188,37 +186,18 @@ async fn drain(control: Shared, id: JobId) {
         None => {}
     }
     facade::sleep(patience.saturating_sub(facade::now() - began)).await;
-    let mut control = control.borrow_mut();
-    if control.jobs.contains_key(&id) {
-        tracing::warn!("job {id} did not drain within {patience:?}; what is still open is counted");
-        control.cancel(id);
-    }
-}
-
-/// The latest of the sources' stop times; `None` if none of them has a clock.
-async fn stop_time(controls: &mut [Box<dyn SourceControl>]) -> Result<Option<EventTime>, JobError> {
-    let mut end = None;
-    for source in controls {
-        let asked = guarded_async("while its stop time was asked for", move || source.stop_time());
-        end = end.max(asked.await?);
-    }
-    Ok(end)
+    tracing::warn!("job {id} did not drain within {patience:?}; what is still open is counted");
+    control.borrow_mut().cancel(id);
 }
 
 impl Control {
-    fn launch(
-        &mut self,
-        settings: &JobSettings,
-        pipeline: Arc<PipelineFn>,
-        graph: Graph,
-        listings: Vec<crate::source::Listing>,
-        ending: Arc<Ending>,
-    ) -> Result<(JobId, JobStart), JobError> {
+    fn launch(&mut self, prepared: Prepared) -> (JobId, JobStart) {
+        let Prepared { settings, pipeline, graph, sources, listings, ending } = prepared;
         let worker_count = self.workers.len();
         let starts = Job::starts(&listings);
         let notes = listings.iter().flat_map(|listing| listing.notes.clone()).collect();
         let open = listings.iter().flat_map(|listing| &listing.shards).filter(|shard| shard.open).count();
-        let endless = graph.controls.iter().any(|source| source.discover_every().is_some());
+        let endless = sources.iter().any(|source| source.discover_every.is_some());
         let mut job = Job::new(worker_count, listings, endless);
         let attached = job.attach(&mut self.assignments);
         let owner_count = if graph.grouped { open } else { 1 };
@@ -242,9 +221,10 @@ impl Control {
         let running = Running {
             job,
             ending,
-            controls: Rc::new(Mutex::new(graph.controls)),
+            sources,
             patience: Duration::from_millis(drain_ms).saturating_add(DRAIN_EXTRA),
             draining: false,
+            tasks: Vec::new(),
         };
         let _ = self.jobs.insert(id, running);
         let name: Arc<str> = settings.name.as_str().into();
@@ -262,7 +242,14 @@ impl Control {
             };
             self.command(worker, Command::Start(Box::new(start)));
         }
-        Ok((id, start))
+        (id, start)
+    }
+
+    /// A task that ends with its job; at once if that has ended already.
+    fn keep_task(&mut self, id: JobId, task: facade::Task<()>) {
+        if let Some(running) = self.jobs.get_mut(&id) {
+            running.tasks.push(task);
+        }
     }
 
     fn on_event(&mut self, event: Event) {
@@ -345,11 +332,11 @@ impl Control {
         }
     }
 
-    /// The sources' control parts and how long the drain may take; once a job.
-    fn begin_drain(&mut self, id: JobId) -> Option<(Controls, Duration)> {
+    /// The sources and how long the drain may take; once a job.
+    fn begin_drain(&mut self, id: JobId) -> Option<(Rc<[SourcePart]>, Duration)> {
         let running = self.jobs.get_mut(&id).filter(|running| !running.draining)?;
         running.draining = true;
-        Some((running.controls.clone(), running.patience))
+        Some((running.sources.clone(), running.patience))
     }
 
     /// Also what is finishing already, and whose sinks are waited for, ends soon.

@@ -3,6 +3,7 @@
 mod assignment;
 mod driver;
 mod job;
+mod sources;
 
 pub use assignment::{Assignments, owners};
 pub use job::Job;

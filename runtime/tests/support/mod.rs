@@ -1,5 +1,6 @@
 //! Sources and sinks that break.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -68,6 +69,64 @@ impl SourceReader<u64> for Late {
 
 fn shard(name: &str) -> ShardListing {
     ShardListing { name: name.into(), parents: Vec::new(), open: true, position: StartPosition("0".into()) }
+}
+
+/// A silent source of one shard whose listings never come back.
+#[derive(Clone, Default)]
+pub struct Stalled(pub Arc<Seen>);
+
+/// What became of a source's part on control.
+#[derive(Default)]
+pub struct Seen {
+    pub listings: AtomicUsize,
+    /// Parts that are there now.
+    pub parts: AtomicUsize,
+}
+
+struct StalledControl(Arc<Seen>);
+
+impl Drop for StalledControl {
+    fn drop(&mut self) {
+        let _ = self.0.parts.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Source for Stalled {
+    type Item = u64;
+    fn describe(&self) -> String {
+        "stalled".to_owned()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        let _ = self.0.parts.fetch_add(1, Ordering::SeqCst);
+        Box::new(StalledControl(self.0.clone()))
+    }
+    fn reader(&self) -> Box<dyn SourceReader<u64>> {
+        Box::new(self.clone())
+    }
+}
+
+impl NativeTimestamps for Stalled {}
+
+impl SourceControl for StalledControl {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        Box::pin(async { Ok(Listing { shards: vec![shard("0")], ..Listing::default() }) })
+    }
+    fn discover_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(2))
+    }
+    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
+        let _ = self.0.listings.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    }
+}
+
+impl SourceReader<u64> for Stalled {
+    fn read(&self, _: ShardListing, inlet: Inlet<u64>) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(async move {
+            let _ = inlet.stop_changed(None).await;
+            Ok(())
+        })
+    }
 }
 
 /// A sink that takes everything, counts nothing as written, and whose flush never ends.
