@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use weir_window::ShardName;
+
+use crate::ledger::Loss;
 use crate::memory::MemoryBudget;
+use crate::pipeline::ShardLoss;
 use crate::signal::Notifier;
 use crate::source::{ShardInput, Stop};
 
@@ -22,6 +26,22 @@ pub struct Inlet<T> {
     shared: Rc<RefCell<Shared<T>>>,
     worker: Notifier,
     memory: MemoryBudget,
+    losses: Losses,
+}
+
+/// Where a shard's reader leaves its losses: beside the queue, because whoever stops a job takes no input any more and yet
+/// must not miss a loss that was noticed before. A worker empties it each turn, so it is as short as what one turn of its
+/// readers finds.
+#[derive(Clone)]
+pub(crate) struct Losses {
+    pub(crate) shard: ShardName,
+    pub(crate) noticed: Rc<RefCell<Vec<ShardLoss>>>,
+}
+
+impl Losses {
+    fn note(&self, loss: Loss) {
+        self.noticed.borrow_mut().push(ShardLoss { shard: self.shard.clone(), loss });
+    }
 }
 
 /// The worker's end.
@@ -74,22 +94,40 @@ impl<T> Drop for Place<'_, T> {
 }
 
 /// A connected pair of at most `capacity` waiting inputs; `worker` is notified of each.
-pub(crate) fn inlet<T>(capacity: usize, worker: Notifier, memory: MemoryBudget) -> (Inlet<T>, Outlet<T>) {
+pub(crate) fn inlet<T>(
+    capacity: usize,
+    worker: Notifier,
+    memory: MemoryBudget,
+    losses: Losses,
+) -> (Inlet<T>, Outlet<T>) {
     assert!(capacity > 0, "an inlet holds at least one input");
     let queue = VecDeque::with_capacity(capacity);
     let shared = Rc::new(RefCell::new(Shared { queue, capacity, stop: None, waiting: Vec::new(), next_ticket: 0 }));
-    (Inlet { shared: shared.clone(), worker, memory }, Outlet { shared })
+    (Inlet { shared: shared.clone(), worker, memory, losses }, Outlet { shared })
 }
 
 impl<T> Clone for Inlet<T> {
     fn clone(&self) -> Inlet<T> {
-        Inlet { shared: self.shared.clone(), worker: self.worker.clone(), memory: self.memory.clone() }
+        Inlet {
+            shared: self.shared.clone(),
+            worker: self.worker.clone(),
+            memory: self.memory.clone(),
+            losses: self.losses.clone(),
+        }
     }
 }
 
 impl<T> Inlet<T> {
-    /// Puts one input behind those already there, or gives it back if there is no room.
+    /// Puts one input behind those already there, or gives it back if there is no room. A loss is never refused.
     pub fn try_send(&self, input: ShardInput<T>) -> Result<(), Refused<T>> {
+        let input = match input {
+            ShardInput::Lost(loss) => {
+                self.losses.note(loss);
+                self.worker.notify();
+                return Ok(());
+            }
+            input => input,
+        };
         let mut shared = self.shared.borrow_mut();
         if shared.queue.len() >= shared.capacity {
             return Err(Refused(input));
@@ -99,15 +137,17 @@ impl<T> Inlet<T> {
         Ok(())
     }
 
-    /// Puts one input behind those already there, waiting for room. Returns without it once the shard is cancelled.
+    /// Puts one input behind those already there, waiting for room. Returns without it once the shard is cancelled, unless
+    /// it is a loss.
     pub async fn send(&self, input: ShardInput<T>) {
         let mut input = Some(input);
         let mut place = self.place();
         std::future::poll_fn(|cx| {
-            if self.stop() == Some(Stop::Cancel) {
+            let next = input.take().expect("polled again only after a refusal");
+            if self.stop() == Some(Stop::Cancel) && !matches!(next, ShardInput::Lost(_)) {
                 return Poll::Ready(());
             }
-            match self.try_send(input.take().expect("polled again only after a refusal")) {
+            match self.try_send(next) {
                 Ok(()) => Poll::Ready(()),
                 Err(Refused(back)) => {
                     input = Some(back);
@@ -180,7 +220,8 @@ mod tests {
     use std::pin::pin;
 
     fn pair(capacity: usize) -> (Inlet<u64>, Outlet<u64>) {
-        inlet(capacity, signal().0, MemoryBudget::of(1 << 20))
+        let losses = Losses { shard: "a".into(), noticed: Rc::default() };
+        inlet(capacity, signal().0, MemoryBudget::of(1 << 20), losses)
     }
 
     #[test]

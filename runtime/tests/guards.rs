@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{node, submit};
-use support::{Broken, Hanging, Late, STOP_TIMES_ASKED, Stalled, run_alone};
+use support::{Broken, Hanging, Late, Losing, Refusing, STOP_TIMES_ASKED, Stalled, run_alone};
 use weir_runtime::connect::item_stream;
 use weir_runtime::error::Kind;
 use weir_window::{Aggregate, TimeSpan, WindowSpec, millis};
@@ -195,4 +195,23 @@ fn nothing_of_a_job_stays_on_control_once_it_is_over() {
     job.drain();
     assert_eq!(job.join_for(Duration::from_secs(2)).expect("it ends").error, None);
     wait_until("the source's part is still there", || seen.parts.load(Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn loss_that_is_noticed_just_before_a_failure_or_a_cancel_is_in_the_ledger() {
+    let node = node(1);
+    for full in [true, false] {
+        let losing = Losing { full, ..Losing::default() };
+        let source = losing.clone();
+        let job = submit(&node, move |p| p.read_from(source.clone()).without_timestamps().write_to(Refusing));
+        let job = job.expect("it starts");
+        if full {
+            wait_until("it loses nothing", || losing.noticed.load(Ordering::SeqCst));
+            job.cancel();
+        }
+        let report = job.join_for(Duration::from_secs(4)).expect("it ends");
+        assert_eq!(report.error.is_some(), !full);
+        let entries: Vec<_> = report.ledger.entries().map(|entry| (&*entry.place, &*entry.what)).collect();
+        assert_eq!(entries, [("0", "planted")], "full: {full}");
+    }
 }

@@ -1,10 +1,13 @@
 //! Where a source enters a worker: its shards' inlets, their watermarks, and the first stage behind them.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use weir_window::{EventTime, ShardName, ShardWatermark, TimeSpan, WorkerMark, WorkerWatermark};
 
 use super::operator::{Batch, Operator, OperatorContext, Progress, RunCounters};
 use crate::error::JobError;
-use crate::inlet::{INLET_INPUTS_MAX, Outlet, inlet};
+use crate::inlet::{INLET_INPUTS_MAX, Losses, Outlet, inlet};
 use crate::ledger::Loss;
 use crate::memory::MemoryBudget;
 use crate::signal::Notifier;
@@ -83,7 +86,7 @@ pub(super) struct Intake<T> {
     next: usize,
     watermark: WorkerWatermark,
     drained: Vec<DrainedShard>,
-    lost: Vec<ShardLoss>,
+    lost: Rc<RefCell<Vec<ShardLoss>>>,
     /// Shards are over once they have passed this.
     until: Option<EventTime>,
 }
@@ -116,7 +119,7 @@ impl<T: 'static> Intake<T> {
             next: 0,
             watermark,
             drained: Vec::new(),
-            lost: Vec::new(),
+            lost: Rc::default(),
             until: None,
         }
     }
@@ -175,7 +178,7 @@ impl<T: 'static> Intake<T> {
             }
             ShardInput::Lagging { .. } => {}
             ShardInput::Trouble(trouble) => shard.trouble = Some(trouble),
-            ShardInput::Lost(loss) => self.lost.push(ShardLoss { shard: shard.name.clone(), loss }),
+            ShardInput::Lost(loss) => unreachable!("an inlet leaves losses beside its queue: {loss:?}"),
             ShardInput::Drained { children } => {
                 let ending = if children.is_empty() { Ending::Over } else { Ending::Followed };
                 self.on_ended(index, ending, children, cx);
@@ -238,8 +241,10 @@ impl<T: 'static> IntakePart for Intake<T> {
         cx: &mut OperatorContext<'_>,
     ) -> LocalFuture<'static, Result<(), JobError>> {
         let ShardBegin { shard: listing, at, awaited } = begin;
-        let (inlet, outlet) = inlet(INLET_INPUTS_MAX, self.settings.worker.clone(), self.settings.memory.clone());
         let name = listing.name.clone();
+        let losses = Losses { shard: name.clone(), noticed: self.lost.clone() };
+        let (worker, memory) = (self.settings.worker.clone(), self.settings.memory.clone());
+        let (inlet, outlet) = inlet(INLET_INPUTS_MAX, worker, memory, losses);
         self.shards.push(Shard {
             name: name.clone(),
             outlet,
@@ -309,7 +314,7 @@ impl<T: 'static> IntakePart for Intake<T> {
     }
 
     fn take_lost(&mut self) -> Vec<ShardLoss> {
-        std::mem::take(&mut self.lost)
+        self.lost.take()
     }
 
     fn is_past(&mut self, end: Option<EventTime>) -> bool {

@@ -341,6 +341,10 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
         for reader in seat.readers.drain(..) {
             let _ = reader.cancel().await;
         }
+        // What was noticed since the last turn, and since the failure if there was one.
+        for lost in seat.run.take_lost() {
+            let _ = events.send(Event::Lost(job, lost)).await;
+        }
         // After a failure too: what sinks took before it is good, and one that failed for ever says so at once.
         let flushed = async {
             let flushes = match guarded(&seat.place, || seat.run.flush()) {

@@ -1,11 +1,12 @@
 //! Sources and sinks that break.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weir_runtime::error::JobError;
+use weir_runtime::error::{JobError, Kind};
 use weir_runtime::facade;
+use weir_runtime::ledger::{Loss, Reason};
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::{
     Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source, SourceControl,
@@ -69,6 +70,73 @@ impl SourceReader<u64> for Late {
 
 fn shard(name: &str) -> ShardListing {
     ShardListing { name: name.into(), parents: Vec::new(), open: true, position: StartPosition("0".into()) }
+}
+
+/// A source of one shard that notices a loss and then fails; or, if `full`, notices it while nobody takes what it sends.
+#[derive(Clone, Default)]
+pub struct Losing {
+    pub full: bool,
+    /// Whether it has come to its loss.
+    pub noticed: Arc<AtomicBool>,
+}
+
+impl Source for Losing {
+    type Item = u64;
+    fn describe(&self) -> String {
+        "losing".to_owned()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(self.clone())
+    }
+    fn reader(&self) -> Box<dyn SourceReader<u64>> {
+        Box::new(self.clone())
+    }
+}
+
+impl SourceControl for Losing {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        Box::pin(async { Ok(Listing { shards: vec![shard("0")], ..Listing::default() }) })
+    }
+}
+
+impl SourceReader<u64> for Losing {
+    fn read(&self, _: ShardListing, inlet: Inlet<u64>) -> LocalFuture<'static, Result<(), JobError>> {
+        let Losing { full, noticed } = self.clone();
+        Box::pin(async move {
+            while full && inlet.try_send(ShardInput::Lagging { behind_ms: 1 }).is_ok() {}
+            let loss = Loss { reason: Reason::Gap, records: None, range: None, what: "planted".to_owned() };
+            noticed.store(true, Ordering::SeqCst);
+            inlet.send(ShardInput::Lost(loss)).await;
+            if full {
+                std::future::pending::<()>().await;
+            }
+            Err(JobError::new(Kind::Service, "planted behind a loss"))
+        })
+    }
+}
+
+/// A sink that never takes anything.
+pub struct Refusing;
+
+impl<T: 'static> Sink<T> for Refusing {
+    fn describe(&self) -> String {
+        "refusing".to_owned()
+    }
+    fn open(&self, _: &SinkContext) -> Box<dyn SinkWriter<T>> {
+        Box::new(Refusing)
+    }
+}
+
+impl<T> SinkWriter<T> for Refusing {
+    fn ready(&self) -> bool {
+        false
+    }
+    fn write(&mut self, _: &mut Vec<T>) {
+        unreachable!("it is never ready");
+    }
+    fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A silent source of one shard whose listings never come back.
