@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use common::{End, Keep, Rows, Script, Scripts, node, submit, total};
 use weir_runtime::connect::item_stream;
+use weir_runtime::control::{JobSettings, Until};
 use weir_runtime::error::{JobError, Kind};
 use weir_runtime::pipeline::{Pipeline, WindowResult};
 use weir_runtime::source::{
     BATCH_ITEMS_MAX, Inlet, Listing, LocalFuture, NativeTimestamps, Position, ShardInput, ShardListing, Source,
-    SourceControl, SourceReader, StartPosition,
+    SourceControl, SourceReader, StartPosition, Stop,
 };
 use weir_window::{EventTime, TimeSpan, WindowSpec, counting, millis};
 
@@ -345,4 +346,70 @@ impl SourceControl for StartedAt {
             Ok(Listing { started_at, ..self.0.prepare().await? })
         })
     }
+}
+
+/// A source of one record that is asked for its stop time twice, and whose reader goes on only at a drain.
+#[derive(Clone)]
+struct StoppedTwice(std::vec::IntoIter<i64>);
+
+impl Source for StoppedTwice {
+    type Item = i64;
+    fn describe(&self) -> String {
+        "stopped twice".to_owned()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(self.clone())
+    }
+    fn reader(&self) -> Box<dyn SourceReader<i64>> {
+        Box::new(self.clone())
+    }
+}
+
+impl NativeTimestamps for StoppedTwice {}
+
+impl SourceControl for StoppedTwice {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        Box::pin(async { Ok(Listing { shards: vec![shard("one", &[], "0")], ..Listing::default() }) })
+    }
+    fn stop_time(&mut self) -> LocalFuture<'_, Result<Option<EventTime>, JobError>> {
+        let end = self.0.next().map(EventTime::from_millis);
+        Box::pin(async move { Ok(end) })
+    }
+}
+
+impl SourceReader<i64> for StoppedTwice {
+    fn read(&self, _: ShardListing, inlet: Inlet<i64>) -> LocalFuture<'static, Result<(), JobError>> {
+        Box::pin(async move {
+            let times = vec![EventTime::from_millis(1_200)];
+            inlet.send(ShardInput::Items { items: vec![0], times, position: Position::default() }).await;
+            let mut stop = inlet.stop();
+            while !matches!(stop, Some(Stop::Drain(_) | Stop::Cancel)) {
+                stop = inlet.stop_changed(stop).await;
+            }
+            inlet.send(ShardInput::Withheld(EventTime::from_millis(9_000))).await;
+            std::future::pending().await
+        })
+    }
+}
+
+/// Readers keep to the first stop, so windows that reach beyond it lack records although the second would have had them.
+#[test]
+fn window_beyond_the_first_of_two_stops_is_partial() {
+    let node = node(1);
+    let rows: Rows<()> = Rows::default();
+    let kept = rows.clone();
+    let settings = JobSettings { until: Until::Now, ..JobSettings::named("test") };
+    let pipeline = move |p: &Pipeline| {
+        p.read_from(StoppedTwice(vec![1_500, 5_000].into_iter()))
+            .native_timestamps(TimeSpan::ZERO)
+            .window(WindowSpec::tumbling(millis(1_000)))
+            .aggregate(counting())
+            .write_to(Keep(kept.clone()));
+    };
+    let job = node.submit(settings, std::sync::Arc::new(pipeline)).expect("it starts");
+    job.drain();
+    assert_eq!(job.join_for(Duration::from_secs(2)).expect("it drains").error, None);
+    let rows = rows.lock().expect("unpoisoned");
+    let seen: Vec<_> = rows.iter().map(|row| (row.end.as_millis(), row.value, row.partial)).collect();
+    assert_eq!(seen, [(2_000, 1, true)]);
 }

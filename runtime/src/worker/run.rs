@@ -103,6 +103,8 @@ pub struct Run {
     cuts: Vec<Cut>,
     ahead: TimeSpan,
     stop: Option<Stop>,
+    /// What is stamped later is not read any more.
+    cut: EventTime,
     next_intake: usize,
     counters: RunCounters,
 }
@@ -153,6 +155,7 @@ impl Run {
             cuts: Vec::new(),
             ahead: size_max.max(AHEAD_MIN),
             stop: None,
+            cut: EventTime::MAX,
             next_intake: 0,
             counters: RunCounters::default(),
             owners,
@@ -378,12 +381,14 @@ impl Run {
         self.intakes.iter_mut().for_each(|intake| intake.stop(stop));
     }
 
-    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial.
+    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial. The least end holds:
+    /// readers keep to their first stop.
     fn cut_at(&mut self, end: EventTime) {
+        self.cut = self.cut.min(end);
         let mut rows = Vec::with_capacity(self.parts.len());
         for (part, (upstream, _)) in self.parts.iter_mut().zip(&self.upstreams) {
             let complete = match upstream {
-                Upstream::Source(_) => end,
+                Upstream::Source(_) => self.cut,
                 Upstream::Window(earlier) => rows[usize::from(*earlier)],
             };
             rows.push(part.as_mut().map_or(complete, |part| part.cut_at(complete)));
