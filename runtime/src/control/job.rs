@@ -30,7 +30,7 @@ struct SourceState {
     stream: Arc<str>,
     waiting: BTreeMap<ShardName, ShardListing>,
     reading: BTreeMap<ShardName, usize>,
-    drained: BTreeMap<ShardName, EventTime>,
+    drained: BTreeMap<ShardName, Drained>,
     /// Shards being read whose workers know that others wait for them.
     awaited: BTreeSet<ShardName>,
     /// Shards waiting whose parents were never read.
@@ -40,6 +40,13 @@ struct SourceState {
     gone: BTreeSet<ShardName>,
     /// For each drained shard, in how many listings in a row it was missing.
     missing: BTreeMap<ShardName, u32>,
+}
+
+/// A shard that was read to its end, or for as long as it was there.
+struct Drained {
+    at: EventTime,
+    /// Children it named, and that owners hold in its name.
+    named: BTreeSet<ShardName>,
 }
 
 /// Listings in a row without a drained shard after which it is forgotten: one may be older than what is known, and to read
@@ -98,14 +105,17 @@ impl Job {
             let ready = source.take_ready();
             for name in ready {
                 let mut shard = source.waiting.remove(&name).expect("it was waiting just now");
-                // Owners wait for those that are drained in this run, and for no other.
-                shard.parents.retain(|parent| source.drained.contains_key(parent));
                 // From the minimum of its parents' ends; without parents from the beginning of time.
                 let ends = shard.parents.iter().filter_map(|parent| source.drained.get(parent));
-                let at = match ends.min().copied() {
+                let at = match ends.map(|drained| drained.at).min() {
                     _ if source.found_late.remove(&name) => AttachAt::Highest,
                     end => AttachAt::Time(end.unwrap_or(EventTime::MIN)),
                 };
+                // Owners are told of those in whose name they hold it, or will: they remember each until its word has come,
+                // and one that was abandoned, or is of another run, has no word for them.
+                let drained = &source.drained;
+                let has_named = |parent: &ShardName| drained.get(parent).is_some_and(|own| own.named.contains(&name));
+                shard.parents.retain(has_named);
                 let worker = assignments.assign(&source.stream, &name);
                 let _ = source.reading.insert(name, worker);
                 self.workers[worker].attachments += 1;
@@ -155,7 +165,8 @@ impl Job {
             assignments.release(&source.stream, &drained.shard, worker);
         }
         let _ = source.awaited.remove(&drained.shard);
-        let _ = source.drained.insert(drained.shard, drained.watermark);
+        let named = drained.children.iter().map(|child| child.name.clone()).collect();
+        let _ = source.drained.insert(drained.shard, Drained { at: drained.watermark, named });
         for child in drained.children {
             let known = source.reading.contains_key(&child.name) || source.drained.contains_key(&child.name);
             if !known {
@@ -430,6 +441,20 @@ mod tests {
         assert_eq!(attached(&mut job, &mut assignments), []);
         job.on_drained(drained("b", 50, vec![listing("c", &["a", "b"])]), &mut assignments);
         assert_eq!(attached(&mut job, &mut assignments), [("c".into(), 50)]);
+    }
+
+    // Owners remember a parent of a shard that began until the parent's word has come. One that was abandoned says none.
+    #[test]
+    fn shard_begins_in_the_name_of_those_parents_alone_that_named_it() {
+        let mut assignments = Assignments::new(1);
+        let shards = vec![listing("a", &[]), listing("b", &[]), listing("c", &["a", "b", "gone"])];
+        let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+        let _ = job.attach(&mut assignments);
+        job.on_drained(drained("a", 7, Vec::new()), &mut assignments);
+        job.on_drained(drained("b", 9, vec![listing("c", &["a", "b"])]), &mut assignments);
+        let (_, child) = job.attach(&mut assignments).remove(0);
+        assert_eq!(child.shard.parents, ["b".into()]);
+        assert_eq!(child.at, AttachAt::Time(EventTime::from_millis(7)), "it follows both");
     }
 
     #[test]
