@@ -105,6 +105,20 @@ fn child_of_a_parent_that_ended_without_a_word_begins_where_it_ended() {
     counted(2, &scripts, 100);
 }
 
+// gone |==>                           c follows both, and `gone` never named it
+// warm |=====================> c |==>
+#[test]
+fn abandoned_shard_holds_neither_event_time_nor_who_follows_it() {
+    for cores in [1, 2] {
+        let scripts = [
+            shard("gone", &[], 0..3_000, End::Abandoned),
+            shard("warm", &[], 0..30_000, End::Children(vec!["c"])),
+            shard("c", &["gone", "warm"], 30_000..31_000, End::Over),
+        ];
+        counted(cores, &scripts, 100);
+    }
+}
+
 #[test]
 fn chain_of_splits_and_merges_counts_every_record_once() {
     for cores in [1, 2] {

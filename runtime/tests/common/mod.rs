@@ -46,6 +46,8 @@ pub enum End {
     Over,
     /// Not at all.
     Never,
+    /// It is gone, and nobody knows what follows it.
+    Abandoned,
 }
 
 /// A made-up shard: what it holds are event times in ms.
@@ -114,6 +116,7 @@ impl SourceReader<i64> for Scripts {
             match &script.end {
                 End::Over => {}
                 End::Never => std::future::pending().await,
+                End::Abandoned => inlet.send(ShardInput::Abandoned).await,
                 End::Children(names) => {
                     let children = names.iter().map(|name| scripts.listing(name)).collect();
                     inlet.send(ShardInput::Drained { children }).await;

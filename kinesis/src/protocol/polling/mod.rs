@@ -95,6 +95,8 @@ enum Step {
     /// The shard has ended, but its answer named no usable children.
     ListForChildren {
         listings: u32,
+        /// Listings in a row without the shard itself.
+        missing: u32,
     },
     /// The service does not know the shard, or the stream.
     ListForShard {
@@ -326,7 +328,7 @@ impl Polling {
             notices.push(Notice::Drained { children });
             self.proceed_with(Step::Finished, now);
         } else {
-            self.proceed_with(Step::ListForChildren { listings: 0 }, now);
+            self.proceed_with(Step::ListForChildren { listings: 0, missing: 0 }, now);
         }
     }
 
@@ -339,9 +341,20 @@ impl Polling {
                 notices.push(Notice::Drained { children });
                 self.proceed_with(Step::Finished, now);
             }
-            // Never without all of them: what the missing ones take would be lost, and no hold would stand for it.
-            Step::ListForChildren { listings } => {
-                let listings = listings + 1;
+            // Listed for as long as the stream keeps it, and its children are kept longer: those not named by now are gone.
+            Step::ListForChildren { missing, .. } if !listed && missing + 1 >= MISSING_LISTINGS => {
+                let what = format!(
+                    "{}: the shard was read to its end, but aged out of the listings before they named all of its \
+                     children: what those held that are not named ({} are) is missing",
+                    self.shard,
+                    children.len()
+                );
+                self.finish_gone(what, children, now, notices);
+            }
+            // While it is listed never without all of them: what the missing ones take would be lost, and no hold would stand
+            // for it.
+            Step::ListForChildren { listings, missing } => {
+                let (listings, missing) = (listings + 1, if listed { 0 } else { missing + 1 });
                 let mut wait = self.failing.next_wait(&mut self.rng);
                 if listings >= CHILDLESS_LISTINGS_MAX {
                     wait = SLOW_RETRY;
@@ -353,7 +366,7 @@ impl Polling {
                         wait.as_secs()
                     )));
                 }
-                self.proceed_with(Step::ListForChildren { listings }, now + wait);
+                self.proceed_with(Step::ListForChildren { listings, missing }, now + wait);
             }
             // It exists after all: the listing and the data plane disagree for a while after a stream is made.
             Step::ListForShard { .. } if listed => {
@@ -366,11 +379,16 @@ impl Polling {
             }
             _ => {
                 let what = format!("{}: the shard aged out before it was read to its end", self.shard);
-                notices.push(Notice::Gap { after: self.last_read(), what });
-                notices.push(if whole { Notice::Drained { children } } else { Notice::Abandoned });
-                self.proceed_with(Step::Finished, now);
+                self.finish_gone(what, children, now, notices);
             }
         }
+    }
+
+    /// The shard is gone. Children that are named are held in its place also if they are not all: more are not to come.
+    fn finish_gone(&mut self, what: String, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
+        notices.push(Notice::Gap { after: self.last_read(), what });
+        notices.push(if children.is_empty() { Notice::Abandoned } else { Notice::Drained { children } });
+        self.proceed_with(Step::Finished, now);
     }
 
     fn on_failure(&mut self, kind: ErrorKind, message: String, now: Moment, notices: &mut Vec<Notice>) {

@@ -99,7 +99,7 @@ pub enum Notice {
     },
     /// The shard is at its end; all its records have been passed on. Children are read from their beginning.
     Drained {
-        /// All that the shard became.
+        /// All that the shard became; behind a gap those that are still listed.
         children: Vec<ShardInfo>,
     },
     /// The shard is gone with whatever was not read of it, and nobody knows what it became: it says nothing of what is
