@@ -212,6 +212,13 @@ impl<T> Outlet<T> {
     }
 }
 
+impl<T> Drop for Outlet<T> {
+    /// Nobody takes anything any more, so nobody may wait for room.
+    fn drop(&mut self) {
+        self.stop(Stop::Cancel);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

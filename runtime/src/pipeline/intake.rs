@@ -55,7 +55,7 @@ pub(crate) trait IntakePart {
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool;
     /// Asks every reader to end.
     fn stop(&mut self, stop: Stop);
-    /// Passes a checkpoint barrier down the stages; gives the last folded position of each shard.
+    /// Passes a checkpoint barrier down the stages; gives the last folded position of each shard that is still read.
     fn barrier(&mut self, cx: &mut OperatorContext<'_>) -> Vec<(ShardName, Position)>;
     /// Shards that have come to their end since last asked.
     fn take_drained(&mut self) -> Vec<DrainedShard>;
@@ -94,7 +94,6 @@ pub(super) struct Intake<T> {
 struct Shard<T> {
     name: ShardName,
     outlet: Outlet<T>,
-    ended: bool,
     awaited: bool,
     /// Up to here it was proved that everything had been read.
     evidence: EventTime,
@@ -190,11 +189,10 @@ impl<T: 'static> Intake<T> {
     /// A shard without children is over: its watermark is infinite. One with children leaves the minimum in the same
     /// breath in which its children become holds; one that is gone leaves it without a word of what is to come.
     fn on_ended(&mut self, index: usize, ending: Ending, children: Vec<ShardListing>, cx: &mut OperatorContext<'_>) {
-        let shard = &mut self.shards[index];
-        if std::mem::replace(&mut shard.ended, true) {
-            return;
-        }
-        let name = shard.name.clone();
+        // Forgotten here and now: a stream that is resharded every minute would leave more of them each day. Its outlet goes
+        // with it, and so its reader, whatever that still has to say.
+        let name = self.shards.remove(index).name;
+        self.next = index;
         let mut watermark = EventTime::MAX;
         if self.is_timed() {
             let own = self.watermark.shard_mut(&name).expect("attached with its shard");
@@ -248,7 +246,6 @@ impl<T: 'static> IntakePart for Intake<T> {
         self.shards.push(Shard {
             name: name.clone(),
             outlet,
-            ended: false,
             awaited,
             evidence: EventTime::MIN,
             passed: EventTime::MIN,
@@ -263,7 +260,7 @@ impl<T: 'static> IntakePart for Intake<T> {
         let reading = self.reader.read(listing, inlet.clone());
         Box::pin(async move {
             reading.await?;
-            // Nothing more will come; a reader that said so itself, with children, is not overruled.
+            // Nothing more will come; a reader that said so itself is not heard any more.
             inlet.send(ShardInput::Drained { children: Vec::new() }).await;
             Ok(())
         })
@@ -322,14 +319,13 @@ impl<T: 'static> IntakePart for Intake<T> {
         // Without timestamps no shard comes to the end of time; it is past once it has passed the stop.
         let end = if timed { end } else { self.until.or(end) };
         self.shards.iter().all(|shard| {
-            let past = end.is_some_and(|end| {
+            end.is_some_and(|end| {
                 if timed {
                     self.watermark.shard_mut(&shard.name).is_none_or(|own| own.current() > end)
                 } else {
                     shard.passed > end
                 }
-            });
-            shard.ended || past
+            })
         })
     }
 
@@ -350,3 +346,6 @@ impl<T: 'static> IntakePart for Intake<T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use weir_window::{Budget, ShardName};
 
@@ -219,6 +220,8 @@ impl Seat {
     fn attach(&mut self, settings: &WorkerSettings, attachment: Attachment) {
         self.settled = false;
         self.attachments += 1;
+        // Those that have ended leave here: there is one for each shard the job ever reads.
+        self.readers.retain_mut(|reader| reader.now_or_never().is_none());
         let shard = format!("shard {}", attachment.shard.name);
         let reading = match guarded(&self.place, || self.run.attach(attachment)) {
             Ok(reading) => reading,
@@ -374,3 +377,6 @@ fn unflushed(left: u64) -> JobError {
     let message = format!("{left} items are not known to be written {} s after the stop", FLUSH_MAX.as_secs());
     JobError::new(Kind::Service, message).with_remedy("see the sink's warnings for what keeps it from writing")
 }
+
+#[cfg(test)]
+mod tests;
