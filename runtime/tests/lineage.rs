@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use common::{End, Keep, Rows, Script, Scripts, node, submit, total};
 use weir_runtime::control::JobReport;
+use weir_runtime::error::JobError;
+use weir_runtime::ledger::Reason;
+use weir_runtime::source::{Listing, LocalFuture, NativeTimestamps, ShardListing, Source, SourceControl, SourceReader};
 use weir_window::{EventTime, WindowSpec, counting, millis};
 
 /// A job that is not over by then hangs.
@@ -116,6 +119,72 @@ fn abandoned_shard_holds_neither_event_time_nor_who_follows_it() {
             shard("c", &["gone", "warm"], 30_000..31_000, End::Over),
         ];
         counted(cores, &scripts, 100);
+    }
+}
+
+/// The shards of a script, of which the parents are found only by later listings.
+#[derive(Clone)]
+struct FoundLater(Scripts);
+
+impl Source for FoundLater {
+    type Item = i64;
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn control(&self) -> Box<dyn SourceControl> {
+        Box::new(self.clone())
+    }
+    fn reader(&self) -> Box<dyn SourceReader<i64>> {
+        self.0.reader()
+    }
+}
+
+impl NativeTimestamps for FoundLater {}
+
+impl SourceControl for FoundLater {
+    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
+        self.0.prepare()
+    }
+    fn discover_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(1))
+    }
+    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
+        let all = self.0.0.iter().map(|script| self.0.listing(script.name)).collect();
+        Box::pin(async { Ok(all) })
+    }
+}
+
+// The first listing names c and not its parent p; while c is read, p is found, and names c when it ends.
+#[test]
+fn parent_that_is_listed_after_its_child_began_does_not_hold_it_for_ever() {
+    for cores in [1, 2] {
+        let node = node(cores);
+        let rows: Rows<()> = Rows::default();
+        let kept = rows.clone();
+        let scripts = Scripts(vec![
+            found_later(shard("p", &[], 0..0, End::Children(vec!["c"]))),
+            shard("c", &["p"], 0..2_000_000, End::Over),
+        ]);
+        let job = submit(&node, move |p| {
+            p.read_from(FoundLater(scripts.clone()))
+                .native_timestamps(millis(0))
+                .window(WindowSpec::tumbling(millis(1_000)))
+                .aggregate(counting())
+                .write_to(Keep(kept.clone()));
+        })
+        .expect("it starts");
+        let give_up = std::time::Instant::now() + PATIENCE;
+        while rows.lock().expect("unpoisoned").len() < 2_000 {
+            let shown = rows.lock().expect("unpoisoned").len();
+            assert!(std::time::Instant::now() < give_up, "{shown} windows of 2 000");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        job.cancel();
+        let report = job.join_for(PATIENCE).expect("cancelled");
+        let lost = report.ledger.entries().map(|entry| (&*entry.place, entry.reason));
+        // The test's sink counts nothing as written.
+        let lost: Vec<_> = lost.filter(|(_, reason)| *reason != Reason::Unwritten).collect();
+        assert_eq!(lost, [("p", Reason::FoundLate)]);
     }
 }
 

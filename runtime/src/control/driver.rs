@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assignment::{Assignments, owners};
-use super::job::Job;
+use super::job::{BegunBefore, Job};
 use super::sources::{SourcePart, discover, stop_time};
 use super::{Ending, JobReport, JobSettings, JobStart, Until};
 
@@ -19,7 +19,7 @@ use crate::pipeline::graph::{Graph, Place};
 use crate::pipeline::{Pipeline, PipelineFn, ShardLoss};
 use crate::signal::Notifier;
 use crate::source::{Listing, ShardListing, Stop};
-use crate::worker::driver::{Command, Event, JobId, Start};
+use crate::worker::driver::{Command, Event, JobId, Lists, Start};
 use crate::worker::link::links;
 use weir_window::EventTime;
 
@@ -308,21 +308,25 @@ impl Control {
         }
     }
 
-    /// Begins the shards that wait for nobody any more, and tells whom others have come to wait for.
+    /// Begins the shards that wait for nobody any more, and tells whom others have come to wait for or waited for in vain.
     fn attach(&mut self, id: JobId) {
         let Some(running) = self.jobs.get_mut(&id) else {
             return;
         };
         let attached = running.job.attach(&mut self.assignments);
-        let awaited = running.job.take_awaited();
+        let (awaited, begun) = (running.job.take_awaited(), running.job.take_begun());
+        // One command a worker for all of them: there may be more shards than a mailbox has room.
+        let mut lists = BTreeMap::<usize, Lists>::new();
         for (worker, attachment) in attached {
-            self.command(worker, Command::Attach(id, attachment));
+            lists.entry(worker).or_default().attach.push(attachment);
         }
-        let mut changed = BTreeMap::<usize, Vec<_>>::new();
         for (worker, source, shard, awaited) in awaited {
-            changed.entry(worker).or_default().push((source, shard, awaited));
+            lists.entry(worker).or_default().awaited.push((source, shard, awaited));
         }
-        changed.into_iter().for_each(|(worker, shards)| self.command(worker, Command::Await(id, shards)));
+        for BegunBefore { worker, source, shard, parent } in begun {
+            lists.entry(worker).or_default().begun.push((source, shard, parent));
+        }
+        lists.into_iter().for_each(|(worker, lists)| self.command(worker, Command::Lineage(id, Box::new(lists))));
     }
 
     fn stop(&mut self, id: JobId, stop: Stop) {

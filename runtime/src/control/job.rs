@@ -16,12 +16,27 @@ use crate::worker::{AttachAt, Attachment};
 pub struct Job {
     sources: Vec<SourceState>,
     workers: Vec<WorkerState>,
+    /// See [`Job::take_begun`].
+    begun: Vec<BegunBefore>,
     pub(crate) error: Option<JobError>,
     pub(crate) ledger: Ledger,
     /// Shards may open as long as nobody stops it, so it is not over when all have ended.
     endless: bool,
     stopped: bool,
     finishing: bool,
+}
+
+/// A shard that began before a parent of it was read, and who drained that parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunBefore {
+    /// The worker that drained the parent.
+    pub worker: usize,
+    /// Index of the source in its pipeline.
+    pub source: usize,
+    /// The shard.
+    pub shard: ShardName,
+    /// Its parent.
+    pub parent: ShardName,
 }
 
 /// One source's shards: waiting for their parents, being read, drained.
@@ -77,6 +92,7 @@ impl Job {
         Job {
             sources: sources.collect(),
             workers,
+            begun: Vec::new(),
             error: None,
             ledger: Ledger::default(),
             endless,
@@ -160,19 +176,30 @@ impl Job {
 
     /// A shard came to its end; its children wait for their other parents, if they have any.
     pub fn on_drained(&mut self, drained: DrainedShard, assignments: &mut Assignments) {
-        let source = &mut self.sources[drained.source];
-        if let Some(worker) = source.reading.remove(&drained.shard) {
+        let index = drained.source;
+        let source = &mut self.sources[index];
+        let worker = source.reading.remove(&drained.shard);
+        if let Some(worker) = worker {
             assignments.release(&source.stream, &drained.shard, worker);
         }
         let _ = source.awaited.remove(&drained.shard);
         let named = drained.children.iter().map(|child| child.name.clone()).collect();
-        let _ = source.drained.insert(drained.shard, Drained { at: drained.watermark, named });
+        let _ = source.drained.insert(drained.shard.clone(), Drained { at: drained.watermark, named });
         for child in drained.children {
-            let known = source.reading.contains_key(&child.name) || source.drained.contains_key(&child.name);
-            if !known {
+            if !source.has_begun(&child.name) {
                 let _ = source.waiting.entry(child.name.clone()).or_insert(child);
+            } else if let Some(worker) = worker {
+                let (shard, parent) = (child.name, drained.shard.clone());
+                self.begun.push(BegunBefore { worker, source: index, shard, parent });
             }
         }
+    }
+
+    /// Shards, since last asked, that had begun when a parent of theirs was drained: when they began, listings named them
+    /// and not the parent, so nobody waited for it. Owners now hold them in its name, and nobody would ever begin them
+    /// again; the worker that drained the parent is to say that they have begun.
+    pub fn take_begun(&mut self) -> Vec<BegunBefore> {
+        std::mem::take(&mut self.begun)
     }
 
     /// A source was listed again. Shards that are not known yet wait for their parents, if those are read; of the others the
@@ -362,12 +389,18 @@ impl SourceState {
         let gone = parents.filter(|parent| !self.knows(parent) && !present(parent)).cloned();
         self.gone = gone.chain(self.gone.iter().cloned()).collect();
         let wanted: BTreeSet<&ShardName> = self.waiting.values().flat_map(|shard| &shard.parents).collect();
-        let kept: BTreeSet<ShardName> = self.gone.iter().filter(|shard| wanted.contains(shard)).cloned().collect();
+        // One that has been found after all is waited for like any other.
+        let kept = self.gone.iter().filter(|shard| wanted.contains(shard) && !self.knows(shard));
+        let kept: BTreeSet<ShardName> = kept.cloned().collect();
         self.gone = kept;
     }
 
     fn knows(&self, shard: &ShardName) -> bool {
-        self.waiting.contains_key(shard) || self.reading.contains_key(shard) || self.drained.contains_key(shard)
+        self.waiting.contains_key(shard) || self.has_begun(shard)
+    }
+
+    fn has_begun(&self, shard: &ShardName) -> bool {
+        self.reading.contains_key(shard) || self.drained.contains_key(shard)
     }
 
     /// Of a listing, the shards that are not known and follow, through whatever chain, one that is to be drained.
@@ -546,6 +579,25 @@ mod tests {
         job.on_listing(0, vec![listing("p", &[])], 0);
         job.on_listing(0, vec![listing("p", &[]), listing("c", &["p"]), listing("d", &["c"])], 0);
         assert_eq!(attached(&mut job, &mut assignments), []);
+    }
+
+    // c is listed without its parents; then p is found after all, and names c.
+    #[test]
+    fn parent_that_is_found_after_its_child_began_holds_nobody() {
+        let mut assignments = Assignments::new(2);
+        let shards = vec![listing("a", &[]), listing("c", &["p"]), listing("m", &["a", "p"])];
+        let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }], true);
+        assert_eq!(attached(&mut job, &mut assignments).len(), 2);
+        let found = vec![listing("a", &[]), listing("c", &["p"]), listing("m", &["a", "p"]), listing("p", &[])];
+        job.on_listing(0, found, 5);
+        assert_eq!(attached(&mut job, &mut assignments), [("p".into(), i64::MAX)]);
+        job.on_drained(drained("a", 3, vec![listing("m", &["a", "p"])]), &mut assignments);
+        assert_eq!(attached(&mut job, &mut assignments), [], "m had not begun, and waits for p");
+        let worker = job.reading().iter().find(|(shard, _)| &**shard == "p").expect("it is read").1;
+        job.on_drained(drained("p", 9, vec![listing("c", &["p"]), listing("m", &["a", "p"])]), &mut assignments);
+        let begun = BegunBefore { worker, source: 0, shard: "c".into(), parent: "p".into() };
+        assert_eq!((job.take_begun(), job.take_begun()), (vec![begun], Vec::new()));
+        assert_eq!(attached(&mut job, &mut assignments), [("m".into(), 3)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod job;
 mod sources;
 
 pub use assignment::{Assignments, owners};
-pub use job::Job;
+pub use job::{BegunBefore, Job};
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -51,6 +51,8 @@ pub(crate) trait IntakePart {
     -> LocalFuture<'static, Result<(), JobError>>;
     /// Whether another shard waits for the end of this one, which then is read however far ahead it is.
     fn on_awaited(&mut self, shard: &str, awaited: bool);
+    /// Tells owners that a shard has begun that they hold in the name of this parent, which was drained here.
+    fn on_begun_before(&mut self, shard: ShardName, parent: ShardName, cx: &mut OperatorContext<'_>);
     /// Takes one input of one shard that is not more than `ahead` beyond `taken`. Returns whether it did.
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool;
     /// Asks every reader to end.
@@ -268,6 +270,14 @@ impl<T: 'static> IntakePart for Intake<T> {
 
     fn on_awaited(&mut self, shard: &str, awaited: bool) {
         self.shards.iter_mut().filter(|own| &*own.name == shard).for_each(|own| own.awaited = awaited);
+    }
+
+    fn on_begun_before(&mut self, shard: ShardName, parent: ShardName, cx: &mut OperatorContext<'_>) {
+        if self.is_timed() {
+            // Behind the parent's own word in every queue, so no owner waits for that any more.
+            let begun = Progress::Begun { shard, parents: vec![parent], mark: self.watermark.mark() };
+            self.head.on_progress(&begun, cx);
+        }
     }
 
     fn step(&mut self, taken: EventTime, ahead: TimeSpan, cx: &mut OperatorContext<'_>) -> bool {

@@ -38,16 +38,24 @@ pub(crate) type JobId = u64;
 /// What control tells a worker.
 pub(crate) enum Command {
     Start(Box<Start>),
-    Attach(JobId, Attachment),
-    /// Whether shards, each of a source, are waited for by others. One command for all of them: a job may have more shards
-    /// than a mailbox has room.
-    Await(JobId, Vec<(usize, ShardName, bool)>),
+    /// One command for all of them: a job may have more shards than a mailbox has room.
+    Lineage(JobId, Box<Lists>),
     Stop(JobId, Stop),
     /// Stop readers, flush sinks, report, forget.
     Finish(JobId),
     /// A job that finishes has waited long enough for its sinks.
     Hurry(JobId),
     Shutdown,
+}
+
+/// What has become of a job's shards, each with the index of its source.
+#[derive(Default)]
+pub(crate) struct Lists {
+    pub(crate) attach: Vec<Attachment>,
+    /// Whether others wait for it.
+    pub(crate) awaited: Vec<(usize, ShardName, bool)>,
+    /// It had begun when its parent, the second, was drained here.
+    pub(crate) begun: Vec<(usize, ShardName, ShardName)>,
 }
 
 /// A job's beginning on one worker.
@@ -115,16 +123,9 @@ pub(crate) async fn run_worker(mut settings: WorkerSettings) {
             moved = true;
             match command {
                 Command::Start(start) => start_job(&settings, &mut seats, *start).await,
-                Command::Attach(job, attachment) => {
+                Command::Lineage(job, lists) => {
                     if let Some(seat) = seats.get_mut(&job) {
-                        seat.attach(&settings, attachment);
-                    }
-                }
-                Command::Await(job, shards) => {
-                    if let Some(seat) = seats.get_mut(&job) {
-                        for (source, shard, awaited) in shards {
-                            seat.run.on_awaited(source, &shard, awaited);
-                        }
+                        seat.on_lineage(&settings, *lists);
                     }
                 }
                 Command::Stop(job, stop) => {
@@ -234,6 +235,16 @@ impl Seat {
                 bell.notify();
             }
         }));
+    }
+
+    fn on_lineage(&mut self, settings: &WorkerSettings, lists: Lists) {
+        lists.attach.into_iter().for_each(|attachment| self.attach(settings, attachment));
+        for (source, shard, awaited) in lists.awaited {
+            self.run.on_awaited(source, &shard, awaited);
+        }
+        for (source, shard, parent) in lists.begun {
+            self.run.on_begun_before(source, shard, parent);
+        }
     }
 
     /// Says who holds event time, if it has stood for long.

@@ -189,6 +189,11 @@ impl Run {
         self.intakes[source].on_awaited(shard, awaited);
     }
 
+    /// A shard, on whatever worker, had begun before its parent was drained here: owners need not hold it.
+    pub fn on_begun_before(&mut self, source: usize, shard: ShardName, parent: ShardName) {
+        self.with_intake(source, |intake, cx| intake.on_begun_before(shard, parent, cx));
+    }
+
     /// Whether a message of this worker may be delivered now: not while it has marked a checkpoint and others have not.
     pub fn accepts(&self, from: usize) -> bool {
         self.marked[from].is_none()

@@ -66,7 +66,7 @@ pub struct Script {
 pub struct Scripts(pub Vec<Script>);
 
 impl Scripts {
-    fn listing(&self, name: &str) -> ShardListing {
+    pub fn listing(&self, name: &str) -> ShardListing {
         let script = self.script(name);
         ShardListing {
             name: script.name.into(),
