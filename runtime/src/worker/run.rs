@@ -377,18 +377,20 @@ impl Run {
 
     /// Asks every reader to end.
     pub fn stop(&mut self, stop: Stop) {
+        let stop = match stop {
+            Stop::Drain(Some(end)) => Stop::Drain(Some(self.cut_at(end))),
+            Stop::Until(end) => Stop::Until(self.cut_at(end)),
+            Stop::Drain(None) | Stop::Cancel => stop,
+        };
         if self.stop != Some(Stop::Cancel) {
             self.stop = Some(stop);
-        }
-        if let Stop::Drain(Some(end)) | Stop::Until(end) = stop {
-            self.cut_at(end);
         }
         self.intakes.iter_mut().for_each(|intake| intake.stop(stop));
     }
 
-    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial. The least end holds:
-    /// readers keep to their first stop.
-    fn cut_at(&mut self, end: EventTime) {
+    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial. Gives the least end
+    /// so far, which holds: readers keep to their first stop, and those of shards that begin later are given the same.
+    fn cut_at(&mut self, end: EventTime) -> EventTime {
         self.cut = self.cut.min(end);
         let mut rows = Vec::with_capacity(self.parts.len());
         for (part, (upstream, _)) in self.parts.iter_mut().zip(&self.upstreams) {
@@ -398,6 +400,7 @@ impl Run {
             };
             rows.push(part.as_mut().map_or(complete, |part| part.cut_at(complete)));
         }
+        self.cut
     }
 
     /// A checkpoint's barrier: hands over every delta, marks every queue, and gives the positions of this line.
