@@ -215,3 +215,24 @@ fn loss_that_is_noticed_just_before_a_failure_or_a_cancel_is_in_the_ledger() {
         assert_eq!(entries, [("0", "planted")], "full: {full}");
     }
 }
+
+/// A mailbox has room for some thousand commands, and a worker inside a closure takes none.
+#[test]
+fn job_may_be_cancelled_any_number_of_times_while_its_closure_does_not_return() {
+    let node = node(1);
+    let inside = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = inside.clone();
+    let job = submit(&node, move |p| {
+        let inside = inside.clone();
+        let slow = move |_| {
+            if !inside.swap(true, Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        };
+        p.read_from(item_stream(100)).without_timestamps().map(slow).write_to(Broken::Task);
+    });
+    let job = job.expect("it starts");
+    wait_until("nothing comes", || seen.load(Ordering::SeqCst));
+    (0..3_000).for_each(|_| job.cancel());
+    assert_eq!(job.join_for(Duration::from_secs(4)).expect("it ends").error, None);
+}

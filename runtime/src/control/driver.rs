@@ -297,7 +297,7 @@ impl Control {
             self.command_all(|| Command::Finish(id));
         }
         if failed {
-            self.command_all(|| Command::Hurry(id));
+            self.hurry(id);
         }
     }
 
@@ -351,7 +351,13 @@ impl Control {
         if running.job.force_finish() {
             self.command_all(|| Command::Finish(id));
         }
-        self.command_all(|| Command::Hurry(id));
+        self.hurry(id);
+    }
+
+    fn hurry(&mut self, id: JobId) {
+        if self.jobs.get_mut(&id).is_some_and(|running| running.job.hurry()) {
+            self.command_all(|| Command::Hurry(id));
+        }
     }
 
     fn command_all(&self, mut command: impl FnMut() -> Command) {

@@ -24,6 +24,7 @@ pub struct Job {
     endless: bool,
     stopped: bool,
     finishing: bool,
+    hurried: bool,
 }
 
 /// A shard that began before a parent of it was read, and who drained that parent.
@@ -98,6 +99,7 @@ impl Job {
             endless,
             stopped: false,
             finishing: false,
+            hurried: false,
         }
     }
 
@@ -279,6 +281,12 @@ impl Job {
     /// To finish whatever is open; true once.
     pub fn force_finish(&mut self) -> bool {
         !std::mem::replace(&mut self.finishing, true)
+    }
+
+    /// To wait no longer for sinks than they may after a cancel or a failure; true once, so that who cancels again and again
+    /// fills no mailbox.
+    pub fn hurry(&mut self) -> bool {
+        !std::mem::replace(&mut self.hurried, true)
     }
 
     /// Gives back what the job still reads.
