@@ -3,6 +3,7 @@
 mod assignment;
 mod driver;
 mod job;
+mod lineage;
 mod sources;
 
 pub use assignment::{Assignments, owners};
