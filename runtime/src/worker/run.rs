@@ -5,14 +5,18 @@
 //! behind a checkpoint's marker), that it folds only while every outbox has room, and that it reads no shard further
 //! ahead of what sinks have taken than it may.
 
+mod cut;
+mod ending;
+mod queues;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use weir_window::{Arena, Budget, EventTime, HashSeed, ShardName, TimeSpan, millis};
+use weir_window::{Budget, EventTime, HashSeed, ShardName, TimeSpan};
 
 use crate::error::JobError;
-use crate::exchange::{Message, OperatorIndex, Outbox, Return};
+use crate::exchange::{OperatorIndex, Outbox, Return};
 use crate::memory::{Charge, MemoryBudget};
 use crate::pipeline::fold::FoldShare;
 use crate::pipeline::graph::{Flush, Graph, Place, Upstream, WorkerPlace};
@@ -21,16 +25,15 @@ use crate::pipeline::operator::OperatorContext;
 use crate::pipeline::owner::OwnerPart;
 use crate::pipeline::{DrainedShard, Pipeline, PipelineFn, RunCounters, ShardLoss, SourceStart};
 use crate::sink::{SinkContext, SinkCounters};
-use crate::source::{LocalFuture, Position, ShardListing, Stop};
+use crate::source::{LocalFuture, ShardListing, Stop};
+pub use cut::Cut;
+use queues::ReturnBox;
 
 /// Shards may be read this much beyond what sinks have taken, or a window's size if that is more.
 const AHEAD_MIN: TimeSpan = TimeSpan::from_millis(10_000);
 
 /// Turns between two looks at how much memory the run holds: adding it up takes as long as sliding a few entries a pane.
 const WEIGHED_EVERY: u32 = 64;
-
-/// Empty arenas that wait to go home, for each worker; more are freed.
-const HOMES_MAX: usize = 4;
 
 /// What a run is made from, the same on all workers but for `worker` and the sink's context.
 pub struct RunSettings {
@@ -72,13 +75,6 @@ pub enum AttachAt {
     Highest,
 }
 
-/// An owner's cut: all workers have marked, and everything before the markers is combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// Which checkpoint.
-    pub checkpoint: u64,
-}
-
 /// One job on one worker.
 pub struct Run {
     worker: usize,
@@ -107,12 +103,6 @@ pub struct Run {
     cut: EventTime,
     next_intake: usize,
     counters: RunCounters,
-}
-
-/// What waits to go back to one worker. `W` only rises, so the newest is enough.
-struct ReturnBox {
-    taken: Vec<Option<EventTime>>,
-    homes: VecDeque<(OperatorIndex, Arena)>,
 }
 
 impl Run {
@@ -194,59 +184,6 @@ impl Run {
         self.with_intake(source, |intake, cx| intake.on_begun_before(shard, parent, cx));
     }
 
-    /// Whether a message of this worker may be delivered now: not while it has marked a checkpoint and others have not.
-    pub fn accepts(&self, from: usize) -> bool {
-        self.marked[from].is_none()
-    }
-
-    /// A message of one worker to this one as an owner. Only while [`Run::accepts`].
-    pub fn on_message(&mut self, from: usize, message: Message) {
-        assert!(self.accepts(from), "worker {from} was read behind its marker: {message:?}");
-        let operator = match &message {
-            Message::Marker { checkpoint } => return self.on_marker(from, *checkpoint),
-            Message::Block { operator, .. }
-            | Message::Watermark { operator, .. }
-            | Message::Done { operator, .. }
-            | Message::Begun { operator, .. } => *operator,
-        };
-        if from != self.worker {
-            self.counters.records_received += message.records();
-        }
-        let mut cx = OperatorContext {
-            worker: self.worker,
-            owners: &self.owners,
-            outboxes: &mut self.outboxes,
-            counters: &mut self.counters,
-        };
-        let part = self.parts[usize::from(operator.0)].as_mut().expect("messages go to owners only");
-        if let Some(arena) = part.on_message(from, message, &mut cx) {
-            if from == self.worker {
-                self.folds[usize::from(operator.0)].take_home(arena);
-            } else if self.returns[from].homes.len() < HOMES_MAX {
-                self.returns[from].homes.push_back((operator, arena));
-            }
-        }
-    }
-
-    fn on_marker(&mut self, from: usize, checkpoint: u64) {
-        self.marked[from] = Some(checkpoint);
-        if self.marked.iter().all(|marked| *marked == Some(checkpoint)) {
-            self.cuts.push(Cut { checkpoint });
-        }
-    }
-
-    /// An owner's return to this worker.
-    pub fn on_return(&mut self, from: usize, back: Return) {
-        match back {
-            Return::Taken { operator, watermark } => {
-                let owner = self.owners.iter().position(|worker| *worker == from).expect("only owners return");
-                let taken = &mut self.taken[usize::from(operator.0)][owner];
-                *taken = watermark.max(*taken);
-            }
-            Return::Home { operator, arena } => self.folds[usize::from(operator.0)].take_home(arena),
-        }
-    }
-
     /// One turn: takes its own messages, slides and emits within the budget, then folds one input of each source if
     /// the outboxes have room. Returns whether another turn would find work without anything coming in.
     pub fn step(&mut self, budget: &mut Budget) -> bool {
@@ -286,29 +223,6 @@ impl Run {
         behind.flat_map(|(_, taken)| taken).copied()
     }
 
-    /// What this worker says to itself needs no queue.
-    fn deliver_own(&mut self) -> bool {
-        let mut own = Vec::new();
-        if !self.accepts(self.worker) {
-            return false;
-        }
-        let _ = self.outboxes[self.worker].drain(|message| {
-            own.push(message);
-            Ok(())
-        });
-        let any = !own.is_empty();
-        let mut own = own.into_iter();
-        for message in own.by_ref() {
-            self.on_message(self.worker, message);
-            if !self.accepts(self.worker) {
-                break;
-            }
-        }
-        // Behind its own marker a worker waits for the others like everybody else.
-        own.for_each(|message| self.outboxes[self.worker].push(message));
-        any
-    }
-
     fn poll_part(&mut self, operator: usize, budget: &mut Budget) -> bool {
         let Some(part) = self.parts[operator].as_mut() else {
             return false;
@@ -344,86 +258,6 @@ impl Run {
         with(&mut *self.intakes[index], &mut cx)
     }
 
-    /// Offers what waits for `to` until `accept` gives a message back. Returns how many it took.
-    pub fn send_to(&mut self, to: usize, mut accept: impl FnMut(Message) -> Result<(), Message>) -> usize {
-        assert_ne!(to, self.worker, "a worker delivers its own messages in its turn");
-        let mut sent = 0;
-        let taken = self.outboxes[to].drain(|message| {
-            let records = message.records();
-            accept(message).inspect(|()| sent += records)
-        });
-        self.counters.records_sent += sent;
-        taken
-    }
-
-    /// Offers what goes back to `to`. An arena that is refused is freed; a `W` that is refused is offered again.
-    pub fn return_to(&mut self, to: usize, mut accept: impl FnMut(Return) -> Result<(), Return>) -> usize {
-        let mut taken = 0;
-        let back = &mut self.returns[to];
-        for (operator, slot) in back.taken.iter_mut().enumerate() {
-            let Some(watermark) = *slot else { continue };
-            let operator = OperatorIndex(u16::try_from(operator).expect("operators are counted in 16 bits"));
-            if to != self.worker && accept(Return::Taken { operator, watermark }).is_err() {
-                return taken;
-            }
-            *slot = None;
-            taken += 1;
-        }
-        for (operator, arena) in back.homes.drain(..) {
-            taken += usize::from(accept(Return::Home { operator, arena }).is_ok());
-        }
-        taken
-    }
-
-    /// Asks every reader to end.
-    pub fn stop(&mut self, stop: Stop) {
-        let stop = match stop {
-            Stop::Drain(Some(end)) => Stop::Drain(Some(self.cut_at(end))),
-            Stop::Until(end) => Stop::Until(self.cut_at(end)),
-            Stop::Drain(None) | Stop::Cancel => stop,
-        };
-        if self.stop != Some(Stop::Cancel) {
-            self.stop = Some(stop);
-        }
-        self.intakes.iter_mut().for_each(|intake| intake.stop(stop));
-    }
-
-    /// Nothing stamped later than `end` is read any more, so windows that reach beyond it are partial. Gives the least end
-    /// so far, which holds: readers keep to their first stop, and those of shards that begin later are given the same.
-    fn cut_at(&mut self, end: EventTime) -> EventTime {
-        self.cut = self.cut.min(end);
-        let mut rows = Vec::with_capacity(self.parts.len());
-        for (part, (upstream, _)) in self.parts.iter_mut().zip(&self.upstreams) {
-            let complete = match upstream {
-                Upstream::Source(_) => self.cut,
-                Upstream::Window(earlier) => rows[usize::from(*earlier)],
-            };
-            rows.push(part.as_mut().map_or(complete, |part| part.cut_at(complete)));
-        }
-        self.cut
-    }
-
-    /// A checkpoint's barrier: hands over every delta, marks every queue, and gives the positions of this line.
-    pub fn barrier(&mut self, checkpoint: u64) -> Vec<(ShardName, Position)> {
-        let mut positions = Vec::new();
-        for index in 0..self.intakes.len() {
-            positions.extend(self.with_intake(index, |intake, cx| intake.barrier(cx)));
-        }
-        for owner in self.owners.iter() {
-            self.outboxes[*owner].push(Message::Marker { checkpoint });
-        }
-        positions
-    }
-
-    /// Cuts completed since last asked. Until they are taken nothing behind their markers is read, so that who takes one
-    /// finds this owner as it is at the line.
-    pub fn take_cuts(&mut self) -> Vec<Cut> {
-        if !self.cuts.is_empty() {
-            self.marked.fill(None);
-        }
-        std::mem::take(&mut self.cuts)
-    }
-
     /// Shards that came to their end since last asked.
     pub fn take_drained(&mut self) -> Vec<DrainedShard> {
         self.intakes.iter_mut().flat_map(|intake| intake.take_drained()).collect()
@@ -432,44 +266,6 @@ impl Run {
     /// Losses noticed since last asked.
     pub fn take_lost(&mut self) -> Vec<ShardLoss> {
         self.intakes.iter_mut().flat_map(|intake| intake.take_lost()).collect()
-    }
-
-    /// Whether nothing is left to do here: every shard is past the end, every message on its way, every window fired.
-    pub fn is_settled(&mut self) -> bool {
-        let end = match self.stop {
-            Some(Stop::Drain(end)) => end,
-            Some(Stop::Cancel) => return true,
-            // Shards that have passed it are at the end of time, and so is `W` then.
-            Some(Stop::Until(_)) => Some(EventTime::from_millis(i64::MAX - 1)),
-            None => None,
-        };
-        self.intakes.iter_mut().all(|intake| intake.is_past(end))
-            && self.outboxes.iter().all(Outbox::is_empty)
-            && self.parts_are_settled(end.unwrap_or(EventTime::MAX))
-    }
-
-    /// What one window emits is input to the next, at the last moment of its window, so the end moves on from each to
-    /// the next.
-    fn parts_are_settled(&self, stop: EventTime) -> bool {
-        let mut row_ends = Vec::with_capacity(self.parts.len());
-        self.parts.iter().zip(&self.upstreams).all(|(part, (upstream, _))| {
-            let end = match upstream {
-                Upstream::Source(_) => stop,
-                Upstream::Window(earlier) => row_ends[usize::from(*earlier)],
-            };
-            let Some(part) = part else {
-                row_ends.push(end);
-                return true;
-            };
-            let last_end = part.last_end(end);
-            row_ends.push(if last_end == EventTime::MAX { last_end } else { last_end.saturating_sub(millis(1)) });
-            part.is_settled(last_end.max(end))
-        })
-    }
-
-    /// Resolves when every sink of this worker has written what it took.
-    pub fn flush(&mut self) -> Vec<LocalFuture<'static, Result<(), JobError>>> {
-        self.writers.iter_mut().map(|writer| writer.flush()).collect()
     }
 
     /// What it did so far.
