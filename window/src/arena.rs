@@ -139,6 +139,11 @@ impl<T: Copy> Column<T> {
         self.length += more.len();
     }
 
+    /// Gives up all elements but the first `length`, and keeps their memory.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
     /// The elements.
     #[inline]
     pub fn slice<'a>(&'a self, arena: &'a Arena) -> &'a [T] {

@@ -1,7 +1,7 @@
 //! The worker's half of a window: records folded into one delta per pane, handed over as blocks.
 //!
-//! The hot path is [`Fold::accumulate`]: two comparisons while records stay in one pane, one hash, one probe, one
-//! addition. No lock, no clock, and once the fold has seen its panes and keys, no allocation: deltas give their indexes
+//! The hot path is [`Fold::accumulate_all`]: two comparisons while records stay in one pane, one hash, one probe, one
+//! addition, each done for a lot of records before the next, so that they overlap. No lock, no clock, and once the fold has seen its panes and keys, no allocation: deltas give their indexes
 //! back, and the arenas of blocks come home from the owners.
 
 use std::collections::VecDeque;
@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use crate::aggregate::Aggregate;
 use crate::arena::Arena;
 use crate::block::Block;
+use crate::index::{Index, LOT, small};
 use crate::key::{HashSeed, Key, KeyColumn};
-use crate::probe::{Found, Probe};
 use crate::spec::WindowSpec;
 use crate::time::{EventTime, TimeSpan};
 
@@ -53,7 +53,7 @@ struct Delta<K: Key + ?Sized, A: Copy> {
 }
 
 struct Part<K: Key + ?Sized, A: Copy> {
-    index: Probe, // over the block's entries; stays here when the block leaves
+    index: Index, // over the block's entries; stays here when the block leaves
     block: Option<Block<K, A>>,
 }
 
@@ -80,48 +80,116 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         }
     }
 
-    /// Folds one record: an item at `time` under `key`, into the open delta of its pane.
-    ///
-    /// A record of a pane that was handed over already opens a new delta for it; whether it is too late is for the owner
-    /// to say. Does not allocate once warm. Cost: a hash and a probe; a division and a search when the pane changes.
-    #[inline]
-    pub fn accumulate<T: ?Sized>(
+    /// Folds one record. See [`Fold::accumulate_all`], which costs a fraction of it for each of many.
+    pub fn accumulate<T, G: Aggregate<T, Accumulator = A>>(
         &mut self,
-        aggregate: &impl Aggregate<T, Accumulator = A>,
+        aggregate: &G,
         time: EventTime,
         key: &K,
         item: &T,
     ) {
-        if time < self.first || time > self.last {
-            self.turn_to(time);
+        self.accumulate_all(aggregate, &[time], &[key], std::slice::from_ref(item));
+    }
+
+    /// Folds records: items at `times` under `keys`, each into the open delta of its pane.
+    ///
+    /// A record of a pane that was handed over already opens a new delta for it; whether it is too late is for the owner
+    /// to say. Does not allocate once warm. Cost: a hash and a probe for each; a division and a search when the pane
+    /// changes.
+    ///
+    /// # Panics
+    /// If there are not as many times and keys as items.
+    pub fn accumulate_all<T, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        aggregate: &G,
+        times: &[EventTime],
+        keys: &[&K],
+        items: &[T],
+    ) {
+        assert!(times.len() == items.len() && keys.len() == items.len(), "a record has a time, a key and an item");
+        let mut from = 0;
+        while from < times.len() {
+            if times[from] < self.first || times[from] > self.last {
+                self.turn_to(times[from]);
+            }
+            let lot = &times[from..times.len().min(from + LOT)];
+            let (first, last) = (self.first, self.last);
+            let run = lot.iter().position(|time| *time < first || *time > last).unwrap_or(lot.len());
+            let run = from..from + run;
+            from = run.end;
+            self.accumulate_run(aggregate, &keys[run.clone()], &items[run]);
         }
-        let hash = key.hash(&self.seed);
+    }
+
+    /// Folds at most a lot of records into the current delta.
+    fn accumulate_run<T, G: Aggregate<T, Accumulator = A>>(&mut self, aggregate: &G, keys: &[&K], items: &[T]) {
+        let mut hashes = [0; LOT];
+        let hashes = &mut hashes[..keys.len()];
+        for (hash, key) in hashes.iter_mut().zip(keys) {
+            *hash = key.hash(&self.seed);
+        }
         // A job with one owner is common, and need not wait for a multiplication to find it.
-        let owner = if self.owners == 1 { 0 } else { usize::from(owner_of(hash, self.owners)) };
-        let Part { index, block } = &mut self.current.parts[owner];
-        let block = match block {
-            Some(block) => block,
-            None => {
-                let is_newest = self.current.pane_end == self.newest;
-                let capacity = if is_newest { self.entries_expected[owner] } else { 0 };
-                open_block(block, &mut self.spare_arenas, self.current.pane_end, capacity)
+        if self.owners == 1 {
+            self.accumulate_for_one(aggregate, hashes, keys, items);
+            return;
+        }
+        let owners = self.owners;
+        let owner = |hash: &u64| usize::from(owner_of(*hash, owners));
+        let mut positions = [0; LOT];
+        let positions = &mut positions[..keys.len()];
+        for (guess, hash) in positions.iter_mut().zip(&*hashes) {
+            *guess = self.current.parts[owner(hash)].index.guess(*hash);
+        }
+        for ((position, hash), key) in positions.iter_mut().zip(&*hashes).zip(keys) {
+            let owner = owner(hash);
+            self.open_part(owner);
+            *position = self.current.parts[owner].position_of(*hash, *position, key, || aggregate.identity());
+        }
+        for ((position, hash), item) in positions.iter().zip(&*hashes).zip(items) {
+            if let Some(block) = &mut self.current.parts[owner(hash)].block {
+                block.records += 1;
+                let accumulators = block.accumulators.slice_mut(&block.arena);
+                aggregate.accumulate(&mut accumulators[*position as usize], item);
             }
-        };
-        let position = if K::ONLY_ONE {
-            if block.entries() == 0 { block.push(hash, key, aggregate.identity()) } else { 0 }
-        } else {
-            match index.find(hash, |position| block.keys.matches(&block.arena, position, key)) {
-                Found::At(position) => position,
-                Found::Vacant(slot) => {
-                    let position = block.push(hash, key, aggregate.identity());
-                    let hashes = block.hashes.slice(&block.arena);
-                    index.insert(slot, hash, position, |position| hashes[position]);
-                    position
-                }
+        }
+    }
+
+    fn accumulate_for_one<T, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        aggregate: &G,
+        hashes: &[u64],
+        keys: &[&K],
+        items: &[T],
+    ) {
+        self.open_part(0);
+        let part = &mut self.current.parts[0];
+        let mut positions = [0; LOT];
+        let positions = &mut positions[..keys.len()];
+        if !K::ONLY_ONE {
+            for (guess, hash) in positions.iter_mut().zip(hashes) {
+                *guess = part.index.guess(*hash);
             }
-        };
-        block.records += 1;
-        aggregate.accumulate(&mut block.accumulators.slice_mut(&block.arena)[position], item);
+        }
+        for ((position, hash), key) in positions.iter_mut().zip(hashes).zip(keys) {
+            *position = part.position_of(*hash, *position, key, || aggregate.identity());
+        }
+        let Some(block) = &mut part.block else { return };
+        block.records += items.len() as u64;
+        let accumulators = block.accumulators.slice_mut(&block.arena);
+        for (position, item) in positions.iter().zip(items) {
+            aggregate.accumulate(&mut accumulators[*position as usize], item);
+        }
+    }
+
+    /// Gives an owner's part of the current delta a block, if it has none.
+    #[inline]
+    fn open_part(&mut self, owner: usize) {
+        let part = &mut self.current.parts[owner];
+        if part.block.is_none() {
+            let is_newest = self.current.pane_end == self.newest;
+            let capacity = if is_newest { self.entries_expected[owner] } else { 0 };
+            open_block(&mut part.block, &mut self.spare_arenas, self.current.pane_end, capacity);
+        }
     }
 
     /// Gives every delta whose pane ends at or before `up_to` to `out`, oldest pane first: at most one block an owner
@@ -227,6 +295,28 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     }
 }
 
+impl<K: Key + ?Sized, A: Copy> Part<K, A> {
+    /// Where the key is in the block of this part, which is open; pushed with `identity` if it is not there.
+    #[inline]
+    fn position_of(&mut self, hash: u64, guess: u32, key: &K, identity: impl FnOnce() -> A) -> u32 {
+        let block = self.block.as_mut().expect("the block was opened");
+        if (guess as usize) < block.entries() && block.keys.matches(&block.arena, guess as usize, key) {
+            return guess;
+        }
+        match self.index.find(hash, |position| block.keys.matches(&block.arena, position, key)) {
+            Some(position) => small(position),
+            None => {
+                let position = block.push(hash, key, identity());
+                if !K::ONLY_ONE {
+                    let hashes = block.hashes.slice(&block.arena);
+                    self.index.insert(hash, position, |position| hashes[position]);
+                }
+                small(position)
+            }
+        }
+    }
+}
+
 impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
     /// Stands where no delta is. Does not allocate.
     const fn none() -> Self {
@@ -234,7 +324,7 @@ impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
     }
 
     fn new(owners: u16) -> Self {
-        let parts = (0..owners).map(|_| Part { index: Probe::new(), block: None }).collect();
+        let parts = (0..owners).map(|_| Part { index: Index::new(), block: None }).collect();
         Self { pane_end: EventTime::MIN, parts }
     }
 }
@@ -243,14 +333,14 @@ impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
 /// late records, and no room in advance.
 #[cold]
 #[inline(never)]
-fn open_block<'a, K: Key + ?Sized, A: Copy>(
-    block: &'a mut Option<Block<K, A>>,
+fn open_block<K: Key + ?Sized, A: Copy>(
+    block: &mut Option<Block<K, A>>,
     spare_arenas: &mut Vec<Arena>,
     pane_end: EventTime,
     capacity: usize,
-) -> &'a mut Block<K, A> {
+) {
     let arena = spare_arenas.pop().unwrap_or_default();
-    block.insert(Block::new_in(arena, pane_end, capacity))
+    *block = Some(Block::new_in(arena, pane_end, capacity));
 }
 
 impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {

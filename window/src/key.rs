@@ -67,8 +67,16 @@ pub trait Key: 'static {
     /// The hash, all 64 bits of it: the upper ones choose the owner, the lower ones the slot.
     fn hash(&self, seed: &HashSeed) -> u64;
 
+    /// Whether `owned` is this key.
+    fn is(&self, owned: &Self::Owned) -> bool;
+
     /// A copy that stands alone; allocates for strings and bytes.
     fn to_owned_key(&self) -> Self::Owned;
+
+    /// Overwrites `owned` with this key, in the memory it has where that is enough.
+    fn copy_to(&self, owned: &mut Self::Owned) {
+        *owned = self.to_owned_key();
+    }
 }
 
 /// Keys side by side in an [`Arena`]. Like [`Column`](crate::Column), it panics if it is used with another arena.
@@ -101,6 +109,11 @@ impl Key for () {
     #[inline]
     fn hash(&self, _seed: &HashSeed) -> u64 {
         0
+    }
+
+    #[inline]
+    fn is(&self, _owned: &()) -> bool {
+        true
     }
 
     #[inline]

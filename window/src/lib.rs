@@ -37,10 +37,10 @@ mod block;
 mod budget;
 mod directory;
 mod fold;
+mod index;
 mod key;
 mod owner;
 mod pane;
-mod probe;
 mod rows;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

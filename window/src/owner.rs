@@ -14,9 +14,6 @@
 //! over because it held nothing. A block whose pane is in a later window is combined, and reaches the totals too as far as
 //! its pane has entered them; if an earlier window wanted it as well, that is counted. Any other is counted and dropped.
 
-use crate::aggregate::Aggregate;
-use crate::arena::Arena;
-use crate::block::Block;
 use crate::directory::Directory;
 use crate::key::Key;
 use crate::pane::Panes;
@@ -24,6 +21,8 @@ use crate::slide::Totals;
 use crate::spec::WindowSpec;
 use crate::time::{EventTime, TimeSpan};
 
+mod combine;
+mod direct;
 mod poll;
 
 /// The state of one window operator for one range of key hashes.
@@ -115,47 +114,18 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         }
     }
 
-    /// Combines a block into its pane, and gives back its memory, which should go home to the worker that made it.
-    ///
-    /// A block that no window wants any more is counted in [`OwnerCounters::late_records`] and dropped. Cost: two probes an
-    /// entry; allocates only for keys and panes beyond the most there were.
-    pub fn combine<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&mut self, aggregate: &G, block: Block<K, A>) -> Arena {
-        self.counters.blocks += 1;
-        let (pane_end, records) = (block.pane_end, block.records);
-        if self.spec.last_window_end(pane_end) <= self.decided {
-            self.counters.late_records += records;
-            return block.into_arena();
-        }
-        if block.entries() == 0 {
-            return block.into_arena();
-        }
+    /// Whether no window that is still to be emitted wants what is in this pane.
+    fn is_late(&self, pane_end: EventTime) -> bool {
+        self.spec.last_window_end(pane_end) <= self.decided
+    }
+
+    /// Counts `records` into the pane at `at`.
+    fn count_in(&mut self, at: usize, pane_end: EventTime, records: u64) {
         if self.spec.first_window_end(pane_end) <= self.decided {
             self.counters.partly_late_records += records;
         }
-        self.counters.entries_combined += block.entries() as u64;
         self.open_records += records;
-        let combine = |into: &mut A, other: &A| aggregate.combine(into, other);
-        let (pane, is_in) = self.panes.pane(pane_end);
-        pane.records += records;
-        let (hashes, parts) = (block.hashes.slice(&block.arena), block.accumulators.slice(&block.arena));
-        for (at, (hash, part)) in hashes.iter().zip(parts).enumerate() {
-            let id = self.directory.id_of(*hash, &block.keys, &block.arena, at);
-            self.totals.reach(self.directory.ids(), || aggregate.identity());
-            let (position, is_new) = pane.entry(id, *part);
-            if is_new {
-                self.directory.retain(id);
-                if is_in {
-                    self.totals.enter(id, part, combine);
-                    pane.entered += 1;
-                }
-            } else {
-                combine(pane.accumulator_mut(position), part);
-                if position < pane.entered {
-                    self.totals.add(id, part, combine);
-                }
-            }
-        }
-        block.into_arena()
+        self.panes.pane(at, 0).0.records += records;
     }
 
     /// Takes a new watermark: no further record before `watermark` is expected. One that would fall is ignored.

@@ -3,31 +3,47 @@
 use std::collections::VecDeque;
 
 use crate::arena::{Arena, Column};
-use crate::probe::{Found, Probe};
+use crate::index::small;
 use crate::time::EventTime;
 
-/// One pane: an accumulator for each key that occurs in it, in the order in which they came.
+/// One pane: accumulators of the keys that occur in it, in the order in which they came.
+///
+/// A key has one entry, or a few: an entry is found again only through the key's [`Latest`], and where that has gone to
+/// another pane meanwhile, a second one is made. Everything is counted in entries, so that this costs room and nothing
+/// else; [`Pane::compact`] makes room.
 pub(crate) struct Pane<A: Copy> {
     pub(crate) end: EventTime,
     pub(crate) records: u64,
     /// How many entries, from the first, are in the running totals.
     pub(crate) entered: usize,
+    /// What a [`Latest`] that leads here is marked with: no other pane and no other time has it.
+    mark: u32,
     ids: Column<u32>,
     accumulators: Column<A>,
-    index: Probe, // from ids to positions
     arena: Arena,
 }
 
+/// The entry that a key got last, in whatever pane.
+#[derive(Clone, Copy)]
+pub(crate) struct Latest {
+    mark: u32,
+    position: u32,
+}
+
+impl Latest {
+    /// Of a key that has no entry.
+    pub(crate) const NONE: Self = Self { mark: 0, position: 0 };
+}
+
 impl<A: Copy> Pane<A> {
-    fn new_in(arena: Arena, index: Probe, end: EventTime) -> Self {
-        let (ids, accumulators) = (arena.column(0), arena.column(0));
-        Self { end, records: 0, entered: 0, ids, accumulators, index, arena }
+    fn new_in(arena: Arena, mark: u32, end: EventTime, capacity: usize) -> Self {
+        let (ids, accumulators) = (arena.column(capacity), arena.column(capacity));
+        Self { end, records: 0, entered: 0, mark, ids, accumulators, arena }
     }
 
     /// The pane's memory, empty, for the next one.
-    fn recycled(mut self, end: EventTime) -> Self {
-        self.index.clear();
-        Self::new_in(self.arena.reset(), self.index, end)
+    fn recycled(self, mark: u32, end: EventTime, capacity: usize) -> Self {
+        Self::new_in(self.arena.reset(), mark, end, capacity)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -35,7 +51,7 @@ impl<A: Copy> Pane<A> {
     }
 
     fn bytes(&self) -> usize {
-        self.arena.bytes() + self.index.bytes()
+        self.arena.bytes()
     }
 
     /// The entries from position `from`, at most `count`: ids beside accumulators.
@@ -46,35 +62,51 @@ impl<A: Copy> Pane<A> {
         ids.iter().map(|id| *id as usize).zip(&self.accumulators.slice(&self.arena)[range])
     }
 
-    /// Where the entry of `id` is, and whether it was made just now, holding `accumulator`. One that was there is left
-    /// as it is: combine into it.
+    /// Where the latest entry of a key is, if that is in this pane.
     #[inline]
-    pub(crate) fn entry(&mut self, id: usize, accumulator: A) -> (usize, bool) {
-        let small = u32::try_from(id).expect("fewer than 2^32 keys at one owner");
-        let ids = self.ids.slice(&self.arena);
-        match self.index.find(spread(small), |position| ids[position] == small) {
-            Found::At(position) => (position, false),
-            Found::Vacant(slot) => {
-                let position = self.len();
-                self.ids.push(&self.arena, small);
-                self.accumulators.push(&self.arena, accumulator);
-                let ids = self.ids.slice(&self.arena);
-                self.index.insert(slot, spread(small), position, |position| spread(ids[position]));
-                (position, true)
+    pub(crate) fn position(&self, latest: Latest) -> Option<usize> {
+        (latest.mark == self.mark).then_some(latest.position as usize)
+    }
+
+    /// Makes an entry for `id`, which is now its latest.
+    #[inline]
+    pub(crate) fn push(&mut self, id: u32, latest: &mut Latest, accumulator: A) {
+        *latest = Latest { mark: self.mark, position: small(self.len()) };
+        self.ids.push(&self.arena, id);
+        self.accumulators.push(&self.arena, accumulator);
+    }
+
+    fn compact(
+        &mut self,
+        mark: u32,
+        latest: &mut [Latest],
+        combine: impl Fn(&mut A, &A),
+        mut merged: impl FnMut(usize),
+    ) {
+        debug_assert!(self.entered == 0, "what is in the totals is counted there");
+        self.mark = mark;
+        let (ids, accumulators) = (self.ids.slice_mut(&self.arena), self.accumulators.slice_mut(&self.arena));
+        let mut kept = 0;
+        for from in 0..ids.len() {
+            let (id, accumulator) = (ids[from], accumulators[from]);
+            let latest = &mut latest[id as usize];
+            if latest.mark == mark {
+                combine(&mut accumulators[latest.position as usize], &accumulator);
+                merged(id as usize);
+            } else {
+                *latest = Latest { mark, position: small(kept) };
+                (ids[kept], accumulators[kept]) = (id, accumulator);
+                kept += 1;
             }
         }
+        self.ids.truncate(kept);
+        self.accumulators.truncate(kept);
     }
 
     #[inline]
     pub(crate) fn accumulator_mut(&mut self, position: usize) -> &mut A {
         &mut self.accumulators.slice_mut(&self.arena)[position]
     }
-}
-
-/// A hash of an id: Fibonacci hashing, with the well-mixed upper half in front, where slots are chosen.
-#[inline]
-fn spread(id: u32) -> u64 {
-    u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
 }
 
 /// All retained panes, ascending.
@@ -87,6 +119,10 @@ pub(crate) struct Panes<A: Copy> {
     panes: VecDeque<Pane<A>>,
     /// How many panes, from the oldest, are wholly in the running totals.
     entered: usize,
+    /// By id. Of a free id: stale, and leads nowhere, for the panes it could lead to are gone.
+    latest: Vec<Latest>,
+    /// The mark of the pane opened last.
+    mark: u32,
     spare: Vec<Pane<A>>,
     spare_max: usize,
 }
@@ -94,7 +130,7 @@ pub(crate) struct Panes<A: Copy> {
 impl<A: Copy> Panes<A> {
     /// Keeps the memory of up to `spare_max` panes that left.
     pub(crate) fn new(spare_max: usize) -> Self {
-        Self { panes: VecDeque::new(), entered: 0, spare: Vec::new(), spare_max }
+        Self { panes: VecDeque::new(), entered: 0, latest: Vec::new(), mark: 0, spare: Vec::new(), spare_max }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,7 +138,8 @@ impl<A: Copy> Panes<A> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.panes.iter().chain(&self.spare).map(Pane::bytes).sum()
+        let panes = self.panes.iter().chain(&self.spare).map(Pane::bytes);
+        panes.sum::<usize>() + self.latest.capacity() * size_of::<Latest>()
     }
 
     pub(crate) fn oldest(&self) -> Option<&Pane<A>> {
@@ -113,23 +150,65 @@ impl<A: Copy> Panes<A> {
         self.panes.front_mut()
     }
 
-    /// The pane that ends at `end`, opened if need be, and whether it is wholly in the running totals, so that whatever
-    /// it gets must enter them at once.
+    /// Where the pane that ends at `end` is; opened, with room for `capacity` entries, if need be. Good until a pane is
+    /// opened or retired.
     ///
     /// One that is opened between panes that are in the totals is in them from the start.
-    pub(crate) fn pane(&mut self, end: EventTime) -> (&mut Pane<A>, bool) {
+    pub(crate) fn open(&mut self, end: EventTime, capacity: usize) -> usize {
         let at = self.panes.partition_point(|pane| pane.end < end);
         if self.panes.get(at).is_none_or(|pane| pane.end != end) {
+            let mark = self.next_mark();
             let pane = match self.spare.pop() {
-                Some(spare) => spare.recycled(end),
-                None => Pane::new_in(Arena::new(), Probe::new(), end),
+                Some(spare) => spare.recycled(mark, end, capacity),
+                None => Pane::new_in(Arena::new(), mark, end, capacity),
             };
             self.panes.insert(at, pane);
             if at < self.entered {
                 self.entered += 1;
             }
         }
-        (&mut self.panes[at], at < self.entered)
+        at
+    }
+
+    /// Whether the pane at `at` is wholly in the running totals, so that whatever it gets must enter them at once.
+    pub(crate) fn is_in(&self, at: usize) -> bool {
+        at < self.entered
+    }
+
+    /// The pane at `at`, and the latest entries of all ids less than `ids`.
+    #[inline]
+    pub(crate) fn pane(&mut self, at: usize, ids: usize) -> (&mut Pane<A>, &mut [Latest]) {
+        if self.latest.len() < ids {
+            self.latest.resize(ids, Latest::NONE);
+        }
+        (&mut self.panes[at], &mut self.latest)
+    }
+
+    /// How many entries the newest pane has: as many as the next one is likely to get.
+    pub(crate) fn newest_len(&self) -> usize {
+        self.panes.back().map_or(0, Pane::len)
+    }
+
+    /// Merges the entries of each key in the pane at `at`, which is in the totals in no part, and tells `merged` of every id
+    /// that has an entry less. O(entries).
+    pub(crate) fn compact(&mut self, at: usize, combine: impl Fn(&mut A, &A), merged: impl FnMut(usize)) {
+        debug_assert!(!self.is_in(at), "what is in the totals is counted there");
+        let mark = self.next_mark();
+        self.panes[at].compact(mark, &mut self.latest, combine, merged);
+    }
+
+    fn next_mark(&mut self) -> u32 {
+        if self.mark == u32::MAX {
+            // Marks begin anew: nothing leads anywhere until it is marked again.
+            self.latest.fill(Latest::NONE);
+            self.mark = 0;
+            for pane in &mut self.panes {
+                self.mark += 1;
+                pane.mark = self.mark;
+            }
+        }
+        self.mark += 1;
+        self.mark
     }
 
     /// The oldest pane that is not wholly in the running totals.
@@ -166,44 +245,85 @@ mod tests {
         EventTime::from_millis(ms)
     }
 
-    #[test]
-    fn entries_are_found_again_and_keep_their_order() {
-        let mut panes = Panes::<u64>::new(1);
-        let (pane, is_in) = panes.pane(at(10));
-        assert!(!is_in);
-        for id in [5, 3, 5_000_000, 3] {
-            let (position, is_new) = pane.entry(id, 0);
-            assert_eq!(is_new, position + 1 == pane.len() && *pane.accumulator_mut(position) == 0);
-            *pane.accumulator_mut(position) += id as u64;
+    /// Adds 1 to the entry of `id` in the pane that ends at `end`.
+    fn count(panes: &mut Panes<u64>, end: i64, id: u32) {
+        let pane = panes.open(at(end), 0);
+        let (pane, latest) = panes.pane(pane, 10);
+        let latest = &mut latest[id as usize];
+        match pane.position(*latest) {
+            Some(position) => *pane.accumulator_mut(position) += 1,
+            None => pane.push(id, latest, 1),
         }
-        let entries: Vec<_> = pane.entries(0, 3).map(|(id, sum)| (id, *sum)).collect();
-        assert_eq!(entries, [(5, 5), (3, 6), (5_000_000, 5_000_000)]);
+    }
+
+    fn entries(panes: &mut Panes<u64>, end: i64) -> Vec<(usize, u64)> {
+        let pane = panes.open(at(end), 0);
+        let (pane, _) = panes.pane(pane, 0);
+        pane.entries(0, pane.len()).map(|(id, count)| (id, *count)).collect()
+    }
+
+    #[test]
+    fn entry_is_found_again_until_its_key_goes_to_another_pane() {
+        let mut panes = Panes::<u64>::new(1);
+        for (end, id) in [(10, 5), (10, 3), (10, 5), (20, 5), (10, 5), (10, 5), (10, 3)] {
+            count(&mut panes, end, id);
+        }
+        assert_eq!(entries(&mut panes, 10), [(5, 2), (3, 2), (5, 2)]);
+        assert_eq!(entries(&mut panes, 20), [(5, 1)]);
+        let mut merged = Vec::new();
+        panes.compact(0, |into, other| *into += other, |id| merged.push(id));
+        assert_eq!((entries(&mut panes, 10), merged), (vec![(5, 4), (3, 2)], vec![5]));
+        count(&mut panes, 10, 3);
+        count(&mut panes, 10, 4);
+        assert_eq!(entries(&mut panes, 10), [(5, 4), (3, 3), (4, 1)]);
+    }
+
+    #[test]
+    fn marks_that_come_round_lead_nowhere() {
+        let mut panes = Panes::<u64>::new(1);
+        panes.mark = u32::MAX - 2;
+        for end in [10, 20, 30, 40] {
+            count(&mut panes, end, 7);
+            count(&mut panes, end, 7);
+        }
+        for end in [10, 20, 30, 40] {
+            assert_eq!(entries(&mut panes, end), [(7, 2)]);
+        }
+        count(&mut panes, 10, 7);
+        assert_eq!(entries(&mut panes, 10), [(7, 2), (7, 1)]);
     }
 
     #[test]
     fn pane_opened_among_those_in_the_totals_is_in_them() {
         let mut panes = Panes::<u64>::new(1);
         for end in [10, 30, 50] {
-            let _ = panes.pane(at(end)).0.entry(1, 1);
+            count(&mut panes, end, 1);
         }
         panes.on_entered();
         panes.on_entered();
-        assert!(panes.pane(at(20)).1 && panes.pane(at(30)).1);
-        assert!(!panes.pane(at(40)).1 && !panes.pane(at(50)).1);
+        let is_in = |panes: &mut Panes<u64>, end| {
+            let pane = panes.open(at(end), 0);
+            panes.is_in(pane)
+        };
+        assert!(is_in(&mut panes, 20) && is_in(&mut panes, 30));
+        assert!(!is_in(&mut panes, 40) && !is_in(&mut panes, 50));
         panes.retire_oldest();
-        assert!(panes.pane(at(30)).1 && !panes.pane(at(40)).1);
+        assert!(is_in(&mut panes, 30) && !is_in(&mut panes, 40));
         panes.on_totals_dropped();
-        assert!(!panes.pane(at(20)).1);
+        assert!(!is_in(&mut panes, 20));
     }
 
     #[test]
     fn retired_pane_is_used_again_and_empty() {
         let mut panes = Panes::<u64>::new(1);
-        (0..1_000).for_each(|id| assert!(panes.pane(at(1)).0.entry(id, 1).1));
+        (0..10).for_each(|id| count(&mut panes, 1, id));
+        let bytes = panes.bytes();
         panes.retire_oldest();
-        let (pane, _) = panes.pane(at(2));
+        let pane = panes.open(at(2), 0);
+        let (pane, _) = panes.pane(pane, 0);
         assert_eq!((pane.len(), pane.records, pane.entered), (0, 0, 0));
-        assert!(pane.bytes() > 4_000);
-        (0..1_000).for_each(|id| assert!(pane.entry(id, 1).1));
+        assert_eq!(panes.bytes(), bytes);
+        (0..10).for_each(|id| count(&mut panes, 2, id));
+        assert_eq!(entries(&mut panes, 2).len(), 10);
     }
 }

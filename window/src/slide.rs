@@ -4,17 +4,19 @@
 //! A key is in the window as long as some pane of the window has an entry for it. That is counted; it is never guessed
 //! from the value, for a sum of zero is a result.
 
+use crate::index::small;
+
 /// Running totals by id, and the list of ids that are in the window.
 pub(crate) struct Totals<A> {
     totals: Vec<Total<A>>,
-    live: Vec<usize>, // in no order; where each id is, its total knows
+    live: Vec<u32>, // in no order; where each id is, its total knows
 }
 
 /// What the slide touches of a key, side by side.
 struct Total<A> {
     value: A,     // meaningless while no pane is in
-    panes: u32,   // panes of the window that have an entry: the key's presence
-    place: usize, // in `live`, while present
+    entries: u32, // of panes of the window: the key's presence
+    place: u32,   // in `live`, while present
 }
 
 impl<A: Copy> Totals<A> {
@@ -23,26 +25,26 @@ impl<A: Copy> Totals<A> {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.totals.capacity() * size_of::<Total<A>>() + self.live.capacity() * size_of::<usize>()
+        self.totals.capacity() * size_of::<Total<A>>() + self.live.capacity() * size_of::<u32>()
     }
 
     /// Makes room for ids less than `ids`; `filler` is never seen.
     #[inline]
     pub(crate) fn reach(&mut self, ids: usize, filler: impl Fn() -> A) {
         if self.totals.len() < ids {
-            self.totals.resize_with(ids, || Total { value: filler(), panes: 0, place: 0 });
+            self.totals.resize_with(ids, || Total { value: filler(), entries: 0, place: 0 });
         }
     }
 
     /// Ids of the keys in the window.
-    pub(crate) fn live(&self) -> &[usize] {
+    pub(crate) fn live(&self) -> &[u32] {
         &self.live
     }
 
     /// The total of a key that is in the window.
     #[inline]
     pub(crate) fn value(&self, id: usize) -> &A {
-        debug_assert!(self.totals[id].panes > 0, "id {id} is not in the window");
+        debug_assert!(self.totals[id].entries > 0, "id {id} is not in the window");
         &self.totals[id].value
     }
 
@@ -50,20 +52,20 @@ impl<A: Copy> Totals<A> {
     #[inline]
     pub(crate) fn enter(&mut self, id: usize, entry: &A, combine: impl FnOnce(&mut A, &A)) {
         let total = &mut self.totals[id];
-        if total.panes == 0 {
+        if total.entries == 0 {
             total.value = *entry;
-            total.place = self.live.len();
-            self.live.push(id);
+            total.place = small(self.live.len());
+            self.live.push(small(id));
         } else {
             combine(&mut total.value, entry);
         }
-        total.panes += 1;
+        total.entries += 1;
     }
 
     /// An entry that is in the window grows.
     #[inline]
     pub(crate) fn add(&mut self, id: usize, more: &A, combine: impl FnOnce(&mut A, &A)) {
-        debug_assert!(self.totals[id].panes > 0, "id {id} is not in the window");
+        debug_assert!(self.totals[id].entries > 0, "id {id} is not in the window");
         combine(&mut self.totals[id].value, more);
     }
 
@@ -71,12 +73,12 @@ impl<A: Copy> Totals<A> {
     #[inline]
     pub(crate) fn leave(&mut self, id: usize, entry: &A, deduct: impl FnOnce(&mut A, &A)) {
         let total = &mut self.totals[id];
-        total.panes -= 1;
-        if total.panes == 0 {
-            let place = total.place;
+        total.entries -= 1;
+        if total.entries == 0 {
+            let place = total.place as usize;
             let _ = self.live.swap_remove(place);
             if let Some(moved) = self.live.get(place) {
-                self.totals[*moved].place = place;
+                self.totals[*moved as usize].place = small(place);
             }
         } else {
             deduct(&mut total.value, entry);
@@ -87,7 +89,7 @@ impl<A: Copy> Totals<A> {
     pub(crate) fn drop_last(&mut self, count: usize) {
         let keep = self.live.len() - count;
         for id in self.live.drain(keep..) {
-            self.totals[id].panes = 0;
+            self.totals[id as usize].entries = 0;
         }
     }
 }

@@ -15,6 +15,10 @@ impl Key for Clashing {
     fn hash(&self, _: &HashSeed) -> u64 {
         77
     }
+    fn is(&self, owned: &Self::Owned) -> bool {
+        self.0 == *owned
+    }
+
     fn to_owned_key(&self) -> u64 {
         self.0
     }

@@ -48,8 +48,18 @@ impl Key for [u8] {
         hash_bytes(self, seed)
     }
 
+    #[inline]
+    fn is(&self, owned: &Vec<u8>) -> bool {
+        self == owned.as_slice()
+    }
+
     fn to_owned_key(&self) -> Vec<u8> {
         self.to_vec()
+    }
+
+    fn copy_to(&self, owned: &mut Vec<u8>) {
+        owned.clear();
+        owned.extend_from_slice(self);
     }
 }
 
@@ -91,8 +101,18 @@ impl Key for str {
         hash_bytes(self.as_bytes(), seed)
     }
 
+    #[inline]
+    fn is(&self, owned: &String) -> bool {
+        self == owned.as_str()
+    }
+
     fn to_owned_key(&self) -> String {
         self.to_owned()
+    }
+
+    fn copy_to(&self, owned: &mut String) {
+        owned.clear();
+        owned.push_str(self);
     }
 }
 

@@ -25,6 +25,11 @@ macro_rules! int_key {
             }
 
             #[inline]
+            fn is(&self, owned: &$int) -> bool {
+                self == owned
+            }
+
+            #[inline]
             fn to_owned_key(&self) -> $int {
                 *self
             }

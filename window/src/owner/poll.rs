@@ -114,8 +114,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         rows.firing = 0;
         rows.last = count == left.len();
         for id in &left[..count] {
-            rows.keys.push(self.directory.key(*id).clone());
-            rows.values.push(aggregate.finish(self.totals.value(*id)));
+            rows.keys.push(self.directory.key(*id as usize).clone());
+            rows.values.push(aggregate.finish(self.totals.value(*id as usize)));
         }
         self.counters.rows += count as u64;
         self.phase = if !rows.last {

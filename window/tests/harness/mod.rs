@@ -46,11 +46,15 @@ impl Aggregate<i64> for Stats {
 
 /// A kind of key that tests can make from a small number.
 pub trait TestKey: Key {
+    fn borrowed(owned: &Self::Owned) -> &Self;
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R;
     fn number(owned: &Self::Owned) -> u64;
 }
 
 impl TestKey for u64 {
+    fn borrowed(owned: &u64) -> &Self {
+        owned
+    }
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
         use_it(&number)
     }
@@ -60,6 +64,9 @@ impl TestKey for u64 {
 }
 
 impl TestKey for i64 {
+    fn borrowed(owned: &i64) -> &Self {
+        owned
+    }
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
         use_it(&-number.cast_signed())
     }
@@ -69,6 +76,9 @@ impl TestKey for i64 {
 }
 
 impl TestKey for str {
+    fn borrowed(owned: &String) -> &Self {
+        owned
+    }
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
         use_it(&format!("{number:0>width$}", width = usize::try_from(number % 20).expect("small")))
     }
@@ -78,6 +88,9 @@ impl TestKey for str {
 }
 
 impl TestKey for [u8] {
+    fn borrowed(owned: &Vec<u8>) -> &Self {
+        owned
+    }
     fn with<R>(number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
         use_it(&number.to_le_bytes())
     }
@@ -87,6 +100,9 @@ impl TestKey for [u8] {
 }
 
 impl TestKey for () {
+    fn borrowed(owned: &()) -> &Self {
+        owned
+    }
     fn with<R>(_number: u64, use_it: impl FnOnce(&Self) -> R) -> R {
         use_it(&())
     }
@@ -234,6 +250,31 @@ impl<K: TestKey + ?Sized> World<K> {
     /// taken must, or the block was lost without being counted.
     pub fn deliver_late(&mut self, index: usize, w: i64, bounds: &mut Bounds) {
         let (owner, records, taken) = self.deliver(index);
+        self.note(owner, records, taken, w, bounds);
+    }
+
+    /// Gives records to an owner without blocks, all at once; says which of them it took.
+    pub fn give(&mut self, owner: usize, records: &[Record]) -> Vec<(Record, bool)> {
+        let side = &mut self.owners[owner];
+        let (late_before, open_before) = (side.owner.counters().late_records, side.owner.open_records());
+        let times: Vec<_> = records.iter().map(|record| at(record.time)).collect();
+        let values: Vec<_> = records.iter().map(|record| record.value).collect();
+        let mut keys = Vec::new();
+        records.iter().for_each(|record| K::with(record.key, |key| keys.push(key.to_owned_key())));
+        let keys: Vec<&K> = keys.iter().map(K::borrowed).collect();
+        side.owner.accumulate(&self.stats, &SEED, &times, &keys, &values);
+        let late = side.owner.counters().late_records - late_before;
+        let taken = side.owner.open_records() - open_before;
+        assert_eq!(late + taken, records.len() as u64, "records are open or late");
+        // Lateness is monotone in time: the earliest so many were refused.
+        let mut by_time: Vec<_> = records.iter().map(|record| record.time).collect();
+        by_time.sort_unstable();
+        let refused_to = usize::try_from(late).expect("few").checked_sub(1).map_or(i64::MIN, |last| by_time[last]);
+        records.iter().map(|record| (*record, late == 0 || record.time > refused_to)).collect()
+    }
+
+    /// Notes what must and may count of records that an owner took or refused.
+    pub fn note(&self, owner: usize, records: Vec<Record>, taken: bool, w: i64, bounds: &mut Bounds) {
         let side = &self.owners[owner];
         let emitted = side.at.map_or(i64::MIN, |(end, complete)| if complete { end } else { end - 1 });
         let done = side.settled.max(emitted);
