@@ -12,8 +12,8 @@ pub(crate) struct Index {
     positions: HashTable<u32>,
 }
 
-/// How many records or entries a pass goes over: enough to overlap, few enough to lie in the nearest cache.
-pub(crate) const LOT: usize = 128;
+/// How many records or entries the engine's passes go over: enough to overlap, few enough to lie in the nearest cache.
+pub const LOT: usize = 128;
 
 /// What [`Index::guess`] gives for a hash that is certainly not there: greater than any position.
 pub(crate) const NOWHERE: u32 = u32::MAX;

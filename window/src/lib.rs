@@ -54,6 +54,7 @@ pub use arena::{Arena, Column};
 pub use block::Block;
 pub use budget::Budget;
 pub use fold::{Fold, owner_of};
+pub use index::LOT;
 pub use key::{BytesColumn, HashSeed, IntColumn, Key, KeyColumn, NoColumn};
 pub use owner::{Owner, OwnerCounters, OwnerPoll};
 pub use rows::{ROWS_MAX, Rows};

@@ -1,11 +1,14 @@
-//! The first half of a windowed aggregation: a worker folds records into deltas and hands them to their owners.
+//! The first half of a windowed aggregation: a worker folds records into deltas and hands them to their owners, or puts them
+//! into the panes at once where there is only one of each.
 
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::rc::Rc;
 
-use weir_window::{Aggregate, Arena, EventTime, Fold, HashSeed, Key, WindowSpec, WorkerMark};
+use weir_window::{Aggregate, Arena, EventTime, Fold, HashSeed, Key, LOT, WorkerMark};
 
 use super::operator::{Batch, Operator, OperatorContext, Progress};
+use super::owner::SharedOwner;
 use crate::exchange::{Message, OperatorIndex};
 
 /// Batches between two looks at how much memory a fold holds: adding it up costs as much as folding a few records.
@@ -38,23 +41,24 @@ impl FoldShare {
 
 /// How items are keyed: what `group_by`, `group_by_key` and a window without keys make, and nothing else.
 ///
-/// A trait and not a closure, because a key is borrowed from the item or made from it, and both must be one loop.
+/// A trait and not a closure, because a key is borrowed from the item or made from it, and both must be one loop; for many
+/// items at once, because that is what makes the loop fast.
 pub trait KeyOf<T>: sealed::Sealed + 'static {
     /// The key.
     type Key: Key + ?Sized + 'static;
     /// Whether there can be more than one group, so that more than one owner has something to own.
     #[doc(hidden)]
     const HAS_GROUPS: bool = true;
-    /// Calls `with` with the item's key.
+    /// Calls `with` with the keys of these items, at most [`LOT`].
     #[doc(hidden)]
-    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&Self::Key) -> R) -> R;
+    fn with_keys(&mut self, items: &[T], with: impl FnOnce(&[&Self::Key]));
 }
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Unkeyed {}
     impl<F, K: ?Sized> Sealed for super::Borrowed<F, K> {}
-    impl<F> Sealed for super::Computed<F> {}
+    impl<F, K> Sealed for super::Computed<F, K> {}
 }
 
 /// The one group of a window without keys.
@@ -63,35 +67,66 @@ pub struct Unkeyed;
 impl<T> KeyOf<T> for Unkeyed {
     type Key = ();
     const HAS_GROUPS: bool = false;
-    fn with_key<R>(&mut self, _item: &T, with: impl FnOnce(&()) -> R) -> R {
-        with(&())
+    fn with_keys(&mut self, items: &[T], with: impl FnOnce(&[&()])) {
+        with(&[&(); LOT][..items.len()]);
     }
 }
 
 /// A key that is part of the item.
-pub struct Borrowed<F, K: ?Sized>(pub(super) F, pub(super) std::marker::PhantomData<fn(&K)>);
+pub struct Borrowed<F, K: ?Sized>(pub(super) F, pub(super) PhantomData<fn(&K)>);
 
-impl<T, K: Key + ?Sized + 'static, F: Fn(&T) -> &K + 'static> KeyOf<T> for Borrowed<F, K> {
+impl<T: 'static, K: Key + ?Sized + 'static, F: Fn(&T) -> &K + 'static> KeyOf<T> for Borrowed<F, K> {
     type Key = K;
-    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&K) -> R) -> R {
-        with((self.0)(item))
+    fn with_keys(&mut self, items: &[T], with: impl FnOnce(&[&K])) {
+        let Some(first) = items.first() else { return };
+        // Filled with the first, because a reference has no empty value.
+        let mut keys = [(self.0)(first); LOT];
+        for (key, item) in keys.iter_mut().zip(items).skip(1) {
+            *key = (self.0)(item);
+        }
+        with(&keys[..items.len()]);
     }
 }
 
 /// A key computed from the item.
-pub struct Computed<F>(pub(super) F);
+pub struct Computed<F, K> {
+    of: F,
+    /// Those of one lot; kept for their memory.
+    keys: Vec<K>,
+}
 
-impl<T, K: Key + 'static, F: Fn(&T) -> K + 'static> KeyOf<T> for Computed<F> {
-    type Key = K;
-    fn with_key<R>(&mut self, item: &T, with: impl FnOnce(&K) -> R) -> R {
-        with(&(self.0)(item))
+impl<F, K> Computed<F, K> {
+    pub(super) fn new(of: F) -> Computed<F, K> {
+        Computed { of, keys: Vec::new() }
     }
+}
+
+impl<T: 'static, K: Key + 'static, F: Fn(&T) -> K + 'static> KeyOf<T> for Computed<F, K> {
+    type Key = K;
+    fn with_keys(&mut self, items: &[T], with: impl FnOnce(&[&K])) {
+        self.keys.clear();
+        self.keys.extend(items.iter().map(&self.of));
+        let Some(first) = self.keys.first() else { return };
+        let mut keys = [first; LOT];
+        for (key, own) in keys.iter_mut().zip(&self.keys) {
+            *key = own;
+        }
+        with(&keys[..items.len()]);
+    }
+}
+
+/// Where records go.
+pub(super) enum Way<K: Key + ?Sized, A: Copy> {
+    /// Into deltas, which are handed over to the owners of their keys.
+    Deltas(Fold<K, A>),
+    /// Straight into the panes of the only owner, which is on the only worker: nothing to exchange, nothing to fold twice.
+    Direct(SharedOwner<K, A>, HashSeed),
 }
 
 /// The operator. Its owners' half is [`super::owner::OwnerHalf`].
 pub(super) struct FoldHalf<T, G: KeyOf<T>, A: Aggregate<T>> {
     operator: OperatorIndex,
-    fold: Fold<G::Key, A::Accumulator>,
+    way: Way<G::Key, A::Accumulator>,
     group: G,
     aggregate: Rc<A>,
     share: Rc<FoldShare>,
@@ -103,20 +138,20 @@ pub(super) struct FoldHalf<T, G: KeyOf<T>, A: Aggregate<T>> {
 impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
     pub(super) fn new(
         operator: OperatorIndex,
-        (spec, seed, owners): (WindowSpec, HashSeed, u16),
+        way: Way<G::Key, A::Accumulator>,
         group: G,
         aggregate: Rc<A>,
         share: Rc<FoldShare>,
     ) -> FoldHalf<T, G, A> {
-        let fold = Fold::new(spec, seed, owners);
-        FoldHalf { operator, fold, group, aggregate, share, unweighed: 0, told: WorkerMark::Absent }
+        FoldHalf { operator, way, group, aggregate, share, unweighed: 0, told: WorkerMark::Absent }
     }
 
     fn weigh(&mut self) {
+        let Way::Deltas(fold) = &self.way else { return };
         self.unweighed += 1;
         if self.unweighed >= WEIGHED_EVERY {
             self.unweighed = 0;
-            self.share.bytes.set(self.fold.bytes());
+            self.share.bytes.set(fold.bytes());
         }
     }
 
@@ -131,7 +166,8 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
 
     fn hand_over_up_to(&mut self, up_to: EventTime, cx: &mut OperatorContext<'_>) {
         let (operator, waiting) = (self.operator, &self.share.waiting);
-        self.fold.hand_over(up_to, &mut |owner, block| {
+        let Way::Deltas(fold) = &mut self.way else { return };
+        fold.hand_over(up_to, &mut |owner, block| {
             let records = block.records();
             waiting.set(waiting.get() - records);
             cx.send(usize::from(owner), Message::Block { operator, records, block: Box::new(block) });
@@ -153,20 +189,33 @@ where
 
     fn on_batch(&mut self, batch: &mut Batch<T>, cx: &mut OperatorContext<'_>) {
         assert_eq!(batch.items.len(), batch.times.len(), "a window needs one event time an item");
-        let (fold, aggregate) = (&mut self.fold, &*self.aggregate);
-        for (item, time) in batch.items.iter().zip(&batch.times) {
-            self.group.with_key(item, |key| fold.accumulate(aggregate, *time, key, item));
-        }
+        let aggregate = &*self.aggregate;
+        let lots = batch.items.chunks(LOT).zip(batch.times.chunks(LOT));
         let folded = batch.items.len() as u64;
+        match &mut self.way {
+            Way::Deltas(fold) => {
+                for (items, times) in lots {
+                    self.group.with_keys(items, |keys| fold.accumulate_all(aggregate, times, keys, items));
+                }
+                self.share.waiting.set(self.share.waiting.get() + folded);
+            }
+            Way::Direct(owner, seed) => {
+                let mut owner = owner.borrow_mut();
+                for (items, times) in lots {
+                    self.group.with_keys(items, |keys| owner.accumulate(aggregate, seed, times, keys, items));
+                }
+            }
+        }
         cx.counters.records_folded += folded;
-        self.share.waiting.set(self.share.waiting.get() + folded);
         batch.clear();
         self.weigh();
     }
 
     fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
         let operator = self.operator;
-        self.share.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
+        if let Way::Deltas(fold) = &mut self.way {
+            self.share.home.borrow_mut().drain(..).for_each(|arena| fold.take_home(arena));
+        }
         match progress {
             Progress::Mark(mark) => {
                 // A late record may have made a delta that is due although the watermark did not move.

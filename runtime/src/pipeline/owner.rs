@@ -1,6 +1,7 @@
 //! The second half of a windowed aggregation: an owner combines deltas into panes, slides, and emits downstream.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use weir_window::{
@@ -46,12 +47,15 @@ pub(crate) fn part_holds(operator: u16, owners: usize) -> Vec<(ShardName, EventT
     (0..owners).map(|owner| (part_name(operator, owner), EventTime::MIN)).collect()
 }
 
+/// An owner's engine, shared with the first half on the same worker.
+pub(super) type SharedOwner<K, A> = Rc<RefCell<Owner<K, A>>>;
+
 pub(super) struct OwnerHalf<T, K: Key + ?Sized, A: Aggregate<T>> {
     spec: WindowSpec,
     part: ShardName,
     begun: bool,
     aggregate: Rc<A>,
-    owner: Owner<K, A::Accumulator>,
+    owner: SharedOwner<K, A::Accumulator>,
     watermark: OwnerWatermark,
     taken: EventTime,
     rows: Rows<K, A::Output>,
@@ -66,7 +70,6 @@ pub(super) struct OwnerSettings {
     /// Its place among the owners.
     pub(super) owner: usize,
     pub(super) spec: WindowSpec,
-    pub(super) partial_before: Option<EventTime>,
     pub(super) worker_count: usize,
     pub(super) holds: Vec<(ShardName, EventTime)>,
 }
@@ -74,6 +77,7 @@ pub(super) struct OwnerSettings {
 impl<T, K: Key + ?Sized, A: Aggregate<T>> OwnerHalf<T, K, A> {
     pub(super) fn new(
         settings: OwnerSettings,
+        owner: SharedOwner<K, A::Accumulator>,
         aggregate: Rc<A>,
         next: Box<dyn Operator<WindowResult<A::Output, K::Owned>>>,
     ) -> OwnerHalf<T, K, A> {
@@ -82,7 +86,7 @@ impl<T, K: Key + ?Sized, A: Aggregate<T>> OwnerHalf<T, K, A> {
             part: part_name(settings.operator, settings.owner),
             begun: false,
             aggregate,
-            owner: Owner::new(settings.spec, settings.partial_before),
+            owner,
             watermark: OwnerWatermark::new(settings.worker_count, settings.holds),
             taken: EventTime::MIN,
             rows: Rows::default(),
@@ -122,7 +126,7 @@ where
                     block.downcast::<Block<K, A::Accumulator>>().expect("an operator's index fixes its block's types");
                 cx.counters.blocks_combined += 1;
                 cx.counters.blocks_from_others += u64::from(from != cx.worker);
-                return Some(self.owner.combine(&*self.aggregate, *block));
+                return Some(self.owner.borrow_mut().combine(&*self.aggregate, *block));
             }
             Message::Watermark { mark, .. } => self.watermark.on_watermark(from, mark),
             Message::Done { shard, children, .. } => self.watermark.on_done(from, &shard, &children),
@@ -141,12 +145,13 @@ where
                 Progress::Begun { shard: self.part.clone(), parents: Vec::new(), mark: WorkerMark::At(self.taken) };
             self.next.on_progress(&begun, cx);
         }
-        self.owner.advance(self.watermark.current());
+        self.owner.borrow_mut().advance(self.watermark.current());
         loop {
             if !self.next.ready() {
                 return false;
             }
-            match self.owner.poll(&*self.aggregate, budget, &mut self.rows) {
+            let polled = self.owner.borrow_mut().poll(&*self.aggregate, budget, &mut self.rows);
+            match polled {
                 OwnerPoll::Emitted => self.emit(cx),
                 OwnerPoll::Working => return true,
                 OwnerPoll::Settled(watermark) => {
@@ -169,11 +174,11 @@ where
     }
 
     fn is_settled(&self, end: EventTime) -> bool {
-        self.taken >= end && self.owner.is_empty()
+        self.taken >= end && self.owner.borrow().is_empty()
     }
 
     fn cut_at(&mut self, complete_up_to: EventTime) -> EventTime {
-        self.owner.cut_at(complete_up_to);
+        self.owner.borrow_mut().cut_at(complete_up_to);
         self.spec.window_end_up_to(complete_up_to.saturating_add(millis(1))).saturating_sub(millis(1))
     }
 
@@ -192,16 +197,17 @@ where
     }
 
     fn bytes(&self) -> usize {
-        self.owner.bytes()
+        self.owner.borrow().bytes()
     }
 
     fn count(&self, counters: &mut super::operator::RunCounters) {
-        let own = self.owner.counters();
+        let owner = self.owner.borrow();
+        let own = owner.counters();
         counters.entries_slid += own.entries_slid;
         counters.rows += own.rows;
         counters.windows += own.windows;
         counters.late += own.late_records;
         counters.partly_late += own.partly_late_records;
-        counters.open += self.owner.open_records();
+        counters.open += owner.open_records();
     }
 }

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use weir_window::{Aggregate, Key, SpecError, TimeSpan, WindowSpec};
+use weir_window::{Aggregate, Fold, Key, Owner, SpecError, TimeSpan, WindowSpec};
 
 use super::WindowResult;
-use super::fold::{Borrowed, Computed, FoldHalf, KeyOf, Unkeyed};
+use super::fold::{Borrowed, Computed, FoldHalf, KeyOf, Unkeyed, Way};
 use super::graph::{Flush, Place, Prepare, SharedGraph, Upstream};
 use super::intake::{Intake, IntakeSettings};
 use super::operator::{Batch, Operator, OperatorContext, Progress};
@@ -206,7 +206,7 @@ impl<T: 'static> Stage<T, Timed> {
         self,
         key: impl Fn(&T) -> K + 'static,
     ) -> GroupedStage<T, impl KeyOf<T, Key = K>> {
-        GroupedStage { stage: self, group: Computed(key) }
+        GroupedStage { stage: self, group: Computed::new(key) }
     }
 
     /// Windows over all items alike.
@@ -279,13 +279,19 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
                     Upstream::Window(operator) => part_holds(operator, owner_count),
                 };
                 let partial_before = graph.partial_before(operator, &place.listings);
+                let mut way = None;
                 if let Some(owner) = place.owners.iter().position(|worker| *worker == place.worker) {
                     let worker_count = place.worker_count;
-                    let settings = OwnerSettings { operator, owner, spec, partial_before, worker_count, holds };
-                    let half = OwnerHalf::<T, G::Key, A>::new(settings, aggregate.clone(), next);
+                    let settings = OwnerSettings { operator, owner, spec, worker_count, holds };
+                    let engine = Rc::new(RefCell::new(Owner::new(spec, partial_before)));
+                    if worker_count == 1 {
+                        way = Some(Way::Direct(engine.clone(), seed.clone()));
+                    }
+                    let half = OwnerHalf::<T, G::Key, A>::new(settings, engine, aggregate.clone(), next);
                     graph.owners[usize::from(operator)] = Some(Box::new(half));
                 }
-                FoldHalf::new(OperatorIndex(operator), (spec, seed, owners), group, aggregate, share)
+                let way = way.unwrap_or_else(|| Way::Deltas(Fold::new(spec, seed, owners)));
+                FoldHalf::new(OperatorIndex(operator), way, group, aggregate, share)
             };
             build(shared, Box::new(head));
         });
