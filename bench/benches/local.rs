@@ -46,7 +46,7 @@ impl Endpoint {
             .expect("a plain request");
         let answer = self.front.answer(&mut self.model, NOW_MS, request);
         assert!(answer.status().is_success(), "{answer:?}");
-        answer.into_body()
+        answer.into_body().into_bytes()
     }
 
     fn iterator(&mut self) -> String {

@@ -153,6 +153,17 @@ fn call_of_the_greatest_size_is_taken_and_a_greater_one_refused_in_the_service_s
 }
 
 #[test]
+fn call_that_is_far_too_large_is_refused_in_the_service_s_shape_and_read_to_its_end() {
+    let endpoint = start();
+    // More than the kernel keeps for it: an answer in front of a closed door would not be seen.
+    let refused = Wire::connect(endpoint.address()).call("PutRecords", &"x".repeat(40 << 20));
+    assert_eq!((refused.status, refused.member("__type")), (413, "RequestEntityTooLargeException"));
+    assert_eq!(refused.header("x-amzn-requestid").len(), 36);
+    assert_eq!(refused.header("connection"), "close");
+    endpoint.stop().expect("it did not panic");
+}
+
+#[test]
 fn port_in_use_is_said() {
     let first = start();
     let second = LocalEndpoint::spawn_thread(&first.address().to_string(), LocalSettings::default());

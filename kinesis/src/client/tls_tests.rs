@@ -35,7 +35,7 @@ async fn serve() -> (String, Arc<AtomicUsize>) {
     let url = format!("https://localhost:{}", listener.local_addr().port());
     let requests = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&requests);
-    let handler: Handler = Rc::new(move |_| {
+    let handler: Handler = Rc::new(move |_: http::Request<Bytes>| {
         counter.fetch_add(1, Ordering::SeqCst);
         let page = r#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#;
         std::future::ready(http::Response::new(Bytes::from_static(page.as_bytes()))).boxed_local()

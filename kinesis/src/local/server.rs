@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use http::{Request, Response};
 
 use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task};
-use weir_runtime::io::http::server::{self, BindError, CutAfter, Handler, Listener, ServerSettings};
+use weir_runtime::io::http::server::{
+    self, Answers, BindError, CutAfter, Listener, Pieces, ServerSettings, Unread,
+};
 use weir_runtime::io::tls::ServerIdentity;
 use weir_runtime::signal::{self, Notifier, signal};
 
@@ -68,10 +71,10 @@ impl Answering {
         self.clock.now_ms(facade::wall_clock_ms())
     }
 
-    fn answer(&mut self, request: Request<Bytes>) -> Response<Bytes> {
+    fn answer(&mut self, request: Request<Bytes>) -> Response<Pieces> {
         let faults = self.front.faults_mut();
         if let Some(answer) = admin::answer(faults, &mut self.clock, facade::wall_clock_ms(), &request) {
-            return answer;
+            return answer.map(Pieces::from);
         }
         let now_ms = self.now_ms();
         let answer = self.front.answer(&mut self.model, now_ms, request);
@@ -100,21 +103,10 @@ impl Service {
         self.answering.lock().expect("a panic under this lock has ended the endpoint")
     }
 
-    fn handler(&self) -> Handler {
-        let service = self.clone();
-        Rc::new(move |request| {
-            let response = service.lock().answer(request);
-            match response.extensions().get::<Disturbance>() {
-                None => Box::pin(std::future::ready(response)),
-                Some(disturbance) => Box::pin(disturbed(*disturbance, response)),
-            }
-        })
-    }
-
     async fn serve(self, listener: Listener, mut stop: signal::Listener) {
         let tls = self.tls.clone();
         let settings = ServerSettings { body_bytes_max: BODY_BYTES_MAX, tls, ..ServerSettings::default() };
-        server::serve(listener, settings, self.handler(), async move { stop.wait().await }).await;
+        server::serve(listener, settings, Rc::new(self), async move { stop.wait().await }).await;
     }
 
     /// With TLS an address that stands for all of this machine's is given as one that the certificate has.
@@ -135,8 +127,24 @@ impl Service {
     }
 }
 
+impl Answers for Service {
+    fn answer(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Pieces>> {
+        let response = self.lock().answer(request);
+        match response.extensions().get::<Disturbance>() {
+            None => Box::pin(std::future::ready(response)),
+            Some(disturbance) => Box::pin(disturbed(*disturbance, response)),
+        }
+    }
+
+    fn refuse(&self, request: Request<Unread>) -> Response<Pieces> {
+        let mut answering = self.lock();
+        let now_ms = answering.now_ms();
+        answering.front.refuse(now_ms, &request)
+    }
+}
+
 /// Does to an answer what a fault asks for.
-async fn disturbed(disturbance: Disturbance, mut response: Response<Bytes>) -> Response<Bytes> {
+async fn disturbed(disturbance: Disturbance, mut response: Response<Pieces>) -> Response<Pieces> {
     if disturbance.delay_ms > 0 {
         facade::sleep(Duration::from_millis(disturbance.delay_ms)).await;
     }

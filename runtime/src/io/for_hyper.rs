@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -13,13 +13,14 @@ use send_wrapper::SendWrapper;
 
 use crate::facade;
 
-/// One read's bytes, at most.
-const READ_BYTES_MAX: usize = 64 << 10;
+/// One read's bytes, at most; and those of one write that gathers small things.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 thread_local! {
     /// Bytes on their way from the stream to hyper's buffer, which is not initialised and so cannot be read into in safe
-    /// code without zeroing all of it each time. The copy is of what has come, out of a warm cache.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES_MAX].into_boxed_slice());
+    /// code without zeroing all of it each time. The copy is of what has come, out of a warm cache. Also small things that
+    /// are written together.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
 }
 
 /// A stream, for hyper.
@@ -32,7 +33,7 @@ impl<S: AsyncRead + Unpin> Read for ForHyper<S> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let room = cursor.remaining().min(READ_BYTES_MAX);
+            let room = cursor.remaining().min(SCRATCH_BYTES);
             let read = ready!(Pin::new(&mut self.0).poll_read(cx, &mut scratch[..room]))?;
             cursor.put_slice(&scratch[..read]);
             Poll::Ready(Ok(()))
@@ -43,6 +44,38 @@ impl<S: AsyncRead + Unpin> Read for ForHyper<S> {
 impl<S: AsyncWrite + Unpin> Write for ForHyper<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    /// So that hyper hands over a body as it is: otherwise it copies all of it behind the head first.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// The stream takes one slice at a time. Those at the beginning that are small enough for one write leave in one; what
+    /// is larger is not copied.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut bytes = 0;
+        let together = slices.iter().take_while(|slice| {
+            bytes += slice.len();
+            bytes <= SCRATCH_BYTES
+        });
+        let together = together.count();
+        if together <= 1 {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return Pin::new(&mut self.0).poll_write(cx, first.map_or(&[], |slice| slice));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut end = 0;
+            for slice in &slices[..together] {
+                scratch[end..end + slice.len()].copy_from_slice(slice);
+                end += slice.len();
+            }
+            Pin::new(&mut self.0).poll_write(cx, &scratch[..end])
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

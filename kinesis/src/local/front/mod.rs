@@ -36,9 +36,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use weir_runtime::io::http::server::Unread;
+
 use super::faults::{Faults, Refused};
 use super::model::{Model, ModelError};
-use codec::{BadBody, Codec};
+use codec::{BadBody, Codec, Pieces};
 use operations::Call;
 
 pub use signature::Keys;
@@ -77,6 +79,8 @@ enum Refusal {
     Said { exception: &'static str, message: Option<String> },
     /// Likewise, and the service's own fault.
     Failed { status: StatusCode },
+    /// Likewise, because the request did not come whole.
+    Unread(Unread),
     /// Before the service knew which protocol it speaks: XML.
     Xml { status: StatusCode, exception: &'static str, message: Option<&'static str> },
 }
@@ -112,28 +116,46 @@ impl Front {
 
     /// The service's answer at this time, ms since the epoch. A [`Disturbance`] is among its extensions if a fault asks
     /// for one.
-    pub fn answer(&mut self, model: &mut Model, now_ms: i64, request: Request<Bytes>) -> Response<Bytes> {
+    pub fn answer(&mut self, model: &mut Model, now_ms: i64, request: Request<Bytes>) -> Response<Pieces> {
         let codec = Codec::of(content_type(&request));
         let mut disturbance = Disturbance::default();
-        let (status, spoken, body) = match self.respond(model, now_ms, codec, &request, &mut disturbance) {
+        let answered = self.respond(model, now_ms, codec, &request, &mut disturbance);
+        let mut response = self.dressed(now_ms, codec, answered);
+        if disturbance != Disturbance::default() {
+            response.extensions_mut().insert(disturbance);
+        }
+        response
+    }
+
+    /// What is said to a request whose body did not come whole.
+    pub fn refuse(&mut self, now_ms: i64, request: &Request<Unread>) -> Response<Pieces> {
+        self.dressed(now_ms, Codec::of(content_type(request)), Err(Refusal::Unread(*request.body())))
+    }
+
+    /// With status, encoding, date and request id.
+    fn dressed(&mut self, now_ms: i64, codec: Option<Codec>, answered: Result<Pieces, Refusal>) -> Response<Pieces> {
+        let refusal = |exception, message| codec.unwrap_or(Codec::Json).refusal(exception, message).into();
+        let (status, spoken, body) = match answered {
             Ok(body) => (StatusCode::OK, codec, body),
-            Err(Refusal::Said { exception, message }) => {
-                let body = codec.unwrap_or(Codec::Json).refusal(exception, message);
-                (StatusCode::BAD_REQUEST, codec, body)
-            }
+            Err(Refusal::Said { exception, message }) => (StatusCode::BAD_REQUEST, codec, refusal(exception, message)),
             Err(Refusal::Failed { status }) => {
                 let (exception, message) = match status {
                     StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailableException", "The service is unavailable."),
                     _ => ("InternalFailureException", "Internal service failure."),
                 };
-                (status, codec, codec.unwrap_or(Codec::Json).refusal(exception, Some(message.to_owned())))
+                (status, codec, refusal(exception, Some(message.to_owned())))
             }
-            Err(Refusal::Xml { status, exception, message }) => (status, None, xml(exception, message)),
+            Err(Refusal::Unread(unread)) => {
+                let exception = match unread {
+                    Unread::TooLong { .. } => "RequestEntityTooLargeException",
+                    Unread::Stalled => "RequestTimeoutException",
+                    Unread::Broken => "SerializationException",
+                };
+                (unread.status(), codec, refusal(exception, Some(unread.to_string())))
+            }
+            Err(Refusal::Xml { status, exception, message }) => (status, None, xml(exception, message).into()),
         };
         let mut response = Response::new(body);
-        if disturbance != Disturbance::default() {
-            response.extensions_mut().insert(disturbance);
-        }
         *response.status_mut() = status;
         let headers = response.headers_mut();
         if let Some(codec) = spoken {
@@ -152,7 +174,7 @@ impl Front {
         codec: Option<Codec>,
         request: &Request<Bytes>,
         disturbance: &mut Disturbance,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Pieces, Refusal> {
         const NOT_TOLD: &str = "Unable to determine service/operation name to be authorized";
         let refuse = |status, exception, message| Err(Refusal::Xml { status, exception, message });
         if request.method() != Method::POST {
@@ -221,12 +243,12 @@ fn by_fault(refused: Refused, operation: &str) -> Refusal {
     }
 }
 
-fn header<'a>(request: &'a Request<Bytes>, name: &str) -> &'a str {
+fn header<'a, B>(request: &'a Request<B>, name: &str) -> &'a str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Without its parameters.
-fn content_type(request: &Request<Bytes>) -> &str {
+fn content_type<B>(request: &Request<B>) -> &str {
     header(request, "content-type").split(';').next().unwrap_or_default().trim()
 }
 

@@ -36,7 +36,7 @@ fn request(target: &str, body: &str) -> Request<Bytes> {
 
 impl Endpoint {
     fn send(&mut self, request: Request<Bytes>) -> (StatusCode, Value) {
-        let response = self.front.answer(&mut self.model, self.now_ms, request);
+        let response = self.front.answer(&mut self.model, self.now_ms, request).map(Pieces::into_bytes);
         let body = response.body();
         let value = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap() };
         (response.status(), value)
@@ -80,7 +80,7 @@ fn answer_carries_date_of_whole_seconds_and_a_request_id() {
     let mut endpoint = endpoint();
     let mut ask = || {
         let request = request("Kinesis_20131202.ListStreams", "{}");
-        let response = endpoint.front.answer(&mut endpoint.model, T0, request);
+        let response = endpoint.front.answer(&mut endpoint.model, T0, request).map(Pieces::into_bytes);
         response.headers().clone()
     };
     let (first, second) = (ask(), ask());
@@ -211,7 +211,7 @@ fn unsigned_request_is_refused() {
 fn request_of_another_protocol_is_refused_in_xml() {
     let mut endpoint = endpoint();
     let mut answer = |request| {
-        let response = endpoint.front.answer(&mut endpoint.model, T0, request);
+        let response = endpoint.front.answer(&mut endpoint.model, T0, request).map(Pieces::into_bytes);
         (response.status(), String::from_utf8(response.body().to_vec()).unwrap())
     };
     let get = Request::get("/").body(Bytes::new()).unwrap();
@@ -319,4 +319,22 @@ fn unknown_members_are_ignored() {
         &json!({"StreamName": "s", "PartitionKey": "k", "Data": "", "StreamId": null, "Novelty": {"a": [1]}}),
     );
     endpoint.ok("ListStreams", &json!({"Novelty": 1}));
+}
+
+#[test]
+fn request_that_did_not_come_whole_is_refused_in_its_own_encoding_with_a_request_id() {
+    let mut endpoint = endpoint();
+    let whole = request("Kinesis_20131202.PutRecords", "");
+    for (unread, status, exception, message) in [
+        (Unread::TooLong { bytes_max: 9 }, 413, "RequestEntityTooLargeException", "the body is longer than 9 bytes"),
+        (Unread::Stalled, 408, "RequestTimeoutException", "the rest of the body did not come in time"),
+        (Unread::Broken, 400, "SerializationException", "the body is broken"),
+    ] {
+        let response = endpoint.front.refuse(T0, &whole.clone().map(|_| unread)).map(Pieces::into_bytes);
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(response.headers()["content-type"], JSON);
+        assert_eq!(response.headers()["x-amzn-requestid"].len(), 36);
+        let said: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(said, json!({"__type": exception, "message": message}));
+    }
 }

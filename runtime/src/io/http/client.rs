@@ -237,10 +237,10 @@ impl HttpClient {
         let (sent_at, response) =
             answered.await.unwrap_or_else(|| Err(Refused::Failed(target.timeout(Waited::Head, limit))))?;
         let exchange = Exchange { sent_at, head_at: Instant::now(), reused };
-        let (mut head, body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
         // The body has its own clock: a big one may take longer than a head may.
         let bytes_max = self.0.settings.body_bytes_max;
-        let body = collect(body, bytes_max, Some(patience.stall)).await.map_err(|cut| {
+        let body = collect(&mut body, bytes_max, Some(patience.stall)).await.map_err(|cut| {
             Refused::Failed(match cut {
                 Cut::Stalled => target.timeout(Waited::Body, patience.stall),
                 Cut::TooLarge => HttpError::TooLarge { address: target.address.clone(), limit_bytes: bytes_max },

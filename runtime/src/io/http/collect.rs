@@ -27,7 +27,7 @@ pub(super) enum Cut {
 
 /// The whole body. Cost: one allocation if its length was declared, and none but hyper's if it came in one frame.
 /// One timer each `stall`, not one a frame.
-pub(super) async fn collect(mut body: Incoming, bytes_max: u64, stall: Option<Duration>) -> Result<Bytes, Cut> {
+pub(super) async fn collect(body: &mut Incoming, bytes_max: u64, stall: Option<Duration>) -> Result<Bytes, Cut> {
     let declared = body.size_hint().exact();
     if declared.unwrap_or(0) > bytes_max {
         return Err(Cut::TooLarge);
@@ -76,4 +76,22 @@ pub(super) async fn collect(mut body: Incoming, bytes_max: u64, stall: Option<Du
         whole.extend_from_slice(&data);
     }
     Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+/// Reads on and keeps nothing, for at most so many bytes and so long.
+pub(super) async fn discard(body: &mut Incoming, bytes_max: u64, patience: Duration) {
+    if body.size_hint().exact().is_some_and(|bytes| bytes > bytes_max) {
+        return;
+    }
+    let reading = async {
+        let mut left = bytes_max;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, |data| u64::try_from(data.len()).unwrap_or(u64::MAX));
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    future::or(reading, sleep(patience)).await;
 }

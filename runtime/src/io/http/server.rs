@@ -19,6 +19,7 @@
 
 mod converse;
 mod opening;
+mod patience;
 mod sending;
 
 use std::cell::Cell;
@@ -34,10 +35,10 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, select_biased};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 
 use self::converse::converse;
-pub use self::sending::CutAfter;
+pub use self::sending::{CutAfter, Pieces, Reset};
 use crate::facade::{Task, sleep, spawn};
 use crate::io::tls::ServerIdentity;
 use crate::io::{socket, tcp};
@@ -46,8 +47,57 @@ use crate::signal::{Notifier, signal};
 /// After a failed accept (too many open files, mostly), so that the core is not burnt.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers one request. A panic in it ends the executor.
-pub type Handler = Rc<dyn Fn(Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>>>;
+/// What a server asks for its answers.
+pub type Handler = Rc<dyn Answers>;
+
+/// Answers requests. A panic in it ends the executor. A function of a request is one that refuses in plain words.
+pub trait Answers {
+    /// The answer to a request that has come whole.
+    fn answer(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Pieces>>;
+
+    /// What is said to a request whose body has not. A connection of HTTP/1.1 is closed behind it.
+    fn refuse(&self, request: Request<Unread>) -> Response<Pieces> {
+        let why = request.into_body();
+        let mut response = Response::new(Pieces::from(Bytes::from(why.to_string())));
+        *response.status_mut() = why.status();
+        response
+    }
+}
+
+impl<F: Fn(Request<Bytes>) -> LocalBoxFuture<'static, Response<Bytes>>> Answers for F {
+    fn answer(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Pieces>> {
+        self(request).map(|response| response.map(Pieces::from)).boxed_local()
+    }
+}
+
+/// Why the body of a request was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// It is longer than the server takes.
+    #[error("the body is longer than {bytes_max} bytes")]
+    TooLong {
+        /// The longest it takes.
+        bytes_max: u64,
+    },
+    /// It stopped half-way.
+    #[error("the rest of the body did not come in time")]
+    Stalled,
+    /// It is not what its framing says.
+    #[error("the body is broken")]
+    Broken,
+}
+
+impl Unread {
+    /// What HTTP has for it: 413, 408, 400.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Unread::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Unread::Stalled => StatusCode::REQUEST_TIMEOUT,
+            Unread::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
@@ -59,8 +109,9 @@ pub struct ServerSettings {
     /// Longest time from a connection's beginning until it is known what it speaks, the TLS handshake included; one that
     /// says nothing, or stops half-way, is closed then.
     pub opening: Duration,
-    /// Longest time in which nothing more comes of a request's body; and in which the whole head of an HTTP/1.1 request
-    /// has to come, the silence before it included.
+    /// Longest time in which nothing more comes of a request's body, or nothing more is taken of an answer (the connection
+    /// is closed then; with HTTP/2 it may take twice as long); and in which the whole head of an HTTP/1.1 request has to
+    /// come, the silence before it included.
     pub stall: Duration,
     /// Connections at a time; further ones wait to be taken.
     pub connections_max: usize,
@@ -222,5 +273,7 @@ async fn accept_until(
 
 #[cfg(test)]
 mod protocol_tests;
+#[cfg(test)]
+mod stall_tests;
 #[cfg(test)]
 mod tests;

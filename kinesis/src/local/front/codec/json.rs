@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::value::{Map, Value};
+use super::pieced::{Pieced, Pieces};
 use super::{BadBody, page_tail};
 use crate::local::model::{GetRecordsAnswer, RecordView};
 
 /// Bytes of a record's JSON beside its key and data, roughly; only to reserve room.
 const RECORD_BYTES: usize = 170;
-/// Bytes of a page beside its records; children, if any, make it grow.
-const PAGE_BYTES: usize = 512;
+/// Bytes of a page beside its records, roughly.
+const PAGE_BYTES: usize = 640;
 
 pub fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, BadBody> {
     // A derived decoder would take `["a"]` for `{"StreamName": "a"}`; the service does not.
@@ -62,25 +63,27 @@ fn push(body: &mut Vec<u8>, value: &Value) {
 }
 
 /// The one answer that may be large, written without a tree.
-pub fn get_records(page: GetRecordsAnswer<'_>) -> Vec<u8> {
-    let room = |record: RecordView<'_>| record.data.len().div_ceil(3) * 4 + record.partition_key.len() + RECORD_BYTES;
-    let mut body = Vec::with_capacity(PAGE_BYTES + page.records.clone().map(room).sum::<usize>());
-    body.extend_from_slice(b"{\"Records\":[");
+pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
+    let room = |record: &RecordView<'_>| record.data.len().div_ceil(3) * 4 + record.partition_key.len() + RECORD_BYTES;
+    let mut body = Pieced::new(page.records.len());
+    body.room(PAGE_BYTES).extend_from_slice(b"{\"Records\":[");
     for (i, record) in page.records.enumerate() {
+        let body = body.room(room(&record));
         body.extend_from_slice(if i == 0 { b"{\"SequenceNumber\":\"" } else { b",{\"SequenceNumber\":\"" });
         body.extend_from_slice(record.sequence_digits);
         body.extend_from_slice(b"\",\"ApproximateArrivalTimestamp\":");
-        push_seconds(&mut body, record.arrival_ms);
+        push_seconds(body, record.arrival_ms);
         body.extend_from_slice(b",\"Data\":");
-        push_base64(&mut body, record.data);
+        push_base64(body, record.data);
         body.extend_from_slice(b",\"PartitionKey\":");
-        push_key(&mut body, record.partition_key);
+        push_key(body, record.partition_key);
         body.push(b'}');
     }
-    body.extend_from_slice(b"],");
-    push_members(&mut body, &page_tail(page.next_iterator, page.millis_behind_latest, page.child_shards));
-    body.push(b'}');
-    body
+    let tail = body.room(PAGE_BYTES);
+    tail.extend_from_slice(b"],");
+    push_members(tail, &page_tail(page.next_iterator, page.millis_behind_latest, page.child_shards));
+    tail.push(b'}');
+    body.finish()
 }
 
 fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {

@@ -6,12 +6,14 @@
 
 mod cbor;
 mod json;
+mod pieced;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::operations::Answer;
 use super::value::{Map, Value};
+pub use pieced::Pieces;
 
 /// How a request is encoded, and so its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +51,12 @@ impl Codec {
     }
 
     /// The body of an answer.
-    pub fn write(self, answer: Answer<'_>) -> Bytes {
+    pub fn write(self, answer: Answer<'_>) -> Pieces {
         match (answer, self) {
-            (Answer::Empty, _) => Bytes::new(),
-            (Answer::Members(members), _) => self.write_map(&members),
-            (Answer::Records(page), Codec::Json) => json::get_records(page).into(),
-            (Answer::Records(page), Codec::Cbor) => cbor::get_records(page).into(),
+            (Answer::Empty, _) => Pieces::default(),
+            (Answer::Members(members), _) => self.write_map(&members).into(),
+            (Answer::Records(page), Codec::Json) => json::get_records(page),
+            (Answer::Records(page), Codec::Cbor) => cbor::get_records(page),
         }
     }
 

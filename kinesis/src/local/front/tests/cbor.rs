@@ -21,7 +21,7 @@ impl Endpoint {
         let mut request = request(&format!("Kinesis_20131202.{operation}"), "");
         request.headers_mut().insert("content-type", HeaderValue::from_static(CBOR));
         *request.body_mut() = Bytes::copy_from_slice(body);
-        let response = self.front.answer(&mut self.model, self.now_ms, request);
+        let response = self.front.answer(&mut self.model, self.now_ms, request).map(Pieces::into_bytes);
         assert_eq!(response.headers()["content-type"], CBOR);
         let body = response.body();
         (response.status(), (!body.is_empty()).then(|| ciborium::from_reader(&body[..]).unwrap()))

@@ -81,7 +81,7 @@ fn answer_to_be_delayed_or_cut_says_so_to_whoever_sends_it() {
     let mut endpoint = two_shards().with_faults(&["delay:ListShards:ms=70", "cut:ListShards", "cut:*:stream=t"]);
     let mut disturbance = |operation: &str| {
         let request = request(&format!("Kinesis_20131202.{operation}"), "{\"StreamName\": \"s\"}");
-        let response = endpoint.front.answer(&mut endpoint.model, T0, request);
+        let response = endpoint.front.answer(&mut endpoint.model, T0, request).map(Pieces::into_bytes);
         assert_eq!(response.status(), StatusCode::OK);
         response.extensions().get::<Disturbance>().copied()
     };

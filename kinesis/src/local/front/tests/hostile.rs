@@ -44,7 +44,7 @@ fn answered(endpoint: &mut Endpoint, codec: Codec, authorization: &[u8], body: &
             let _ = headers.insert("authorization", value);
         }
         *request.body_mut() = Bytes::copy_from_slice(body);
-        let response = endpoint.front.answer(&mut endpoint.model, endpoint.now_ms, request);
+        let response = endpoint.front.answer(&mut endpoint.model, endpoint.now_ms, request).map(Pieces::into_bytes);
         let status = response.status();
         assert!(status == StatusCode::OK || status == StatusCode::BAD_REQUEST, "{operation}: {response:?}");
         let body = response.body();
@@ -68,7 +68,7 @@ fn whole_request_is_understood_by_who_must_be_told_all_of_it() {
             let mut request = request(&format!("Kinesis_20131202.{operation}"), "");
             let _ = request.headers_mut().insert("content-type", HeaderValue::from_static(codec.content_type()));
             *request.body_mut() = whole(codec).into();
-            let response = endpoint.front.answer(&mut endpoint.model, endpoint.now_ms, request);
+            let response = endpoint.front.answer(&mut endpoint.model, endpoint.now_ms, request).map(Pieces::into_bytes);
             assert_eq!(response.status(), StatusCode::OK, "{operation}: {response:?}");
         }
     }

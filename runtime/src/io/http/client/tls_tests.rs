@@ -35,7 +35,8 @@ async fn serve_until(
     let settings = ServerSettings { tls: Some(identity), ..ServerSettings::default() };
     let listener = server::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr();
-    let handler: server::Handler = Rc::new(|_| async { Response::new(Bytes::from_static(b"answer")) }.boxed_local());
+    let handler: server::Handler =
+        Rc::new(|_: Request<Bytes>| async { Response::new(Bytes::from_static(b"answer")) }.boxed_local());
     (address, spawn(server::serve(listener, settings, handler, stop)))
 }
 

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use futures_lite::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use futures_rustls::TlsAcceptor;
 
-use crate::io::tcp::Socket;
 use crate::io::tls::ServerIdentity;
 
 /// What a client of HTTP/2 says first. Source: RFC 9113, section 3.4.
@@ -27,7 +26,10 @@ pub(super) enum Opened {
 }
 
 /// Shakes hands if there is an identity, then finds out the protocol. May wait for ever: the caller has the time-out.
-pub(super) async fn open(socket: Socket, identity: Option<&ServerIdentity>) -> io::Result<Opened> {
+pub(super) async fn open(
+    socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    identity: Option<&ServerIdentity>,
+) -> io::Result<Opened> {
     let Some(identity) = identity else {
         return sniff(socket).await;
     };

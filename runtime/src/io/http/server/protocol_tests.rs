@@ -27,7 +27,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Spawn {
     }
 }
 
-type Http2Client = SendRequest<Full<Bytes>>;
+pub(super) type Http2Client = SendRequest<Full<Bytes>>;
 
 async fn http2_over(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Http2Client {
     let (sender, connection) =
@@ -36,11 +36,11 @@ async fn http2_over(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Ht
     sender
 }
 
-async fn socket(address: SocketAddr) -> tcp::Socket {
+pub(super) async fn socket(address: SocketAddr) -> tcp::Socket {
     tcp::connect(&[address], MS(1_000)).await.expect("it listens")
 }
 
-async fn http2(address: SocketAddr) -> Http2Client {
+pub(super) async fn http2(address: SocketAddr) -> Http2Client {
     http2_over(socket(address).await).await
 }
 
@@ -52,14 +52,14 @@ async fn call(client: &mut Http2Client, request: Request<Bytes>) -> Result<(u16,
 }
 
 /// A server with a certificate for `localhost` and loopback, and who vouches for it.
-fn identity() -> (ServerSettings, Authority) {
+pub(super) fn identity() -> (ServerSettings, Authority) {
     let authority = Authority::new();
     let (chain, key) = authority.certify(&["localhost", "127.0.0.1"]);
     let identity = ServerIdentity::from_pem(chain.as_bytes(), key.as_bytes()).expect("they belong together");
     (ServerSettings { tls: Some(identity), ..ServerSettings::default() }, authority)
 }
 
-async fn http2_over_tls(address: SocketAddr, authority: &Authority, alpn: &[&str]) -> Http2Client {
+pub(super) async fn http2_over_tls(address: SocketAddr, authority: &Authority, alpn: &[&str]) -> Http2Client {
     let mut roots = RootCertStore::empty();
     let pem = authority.pem();
     roots.add(PemObject::from_pem_slice(pem.as_bytes()).expect("a certificate")).expect("a good one");

@@ -4,15 +4,16 @@ use ciborium_ll::{Encoder, Header};
 
 use super::super::super::value::{Map, Value};
 use super::super::page_tail;
+use super::super::pieced::{Pieced, Pieces};
 use super::{FALSE, NULL, TIME_TAG, TRUE};
-use crate::local::model::{GetRecordsAnswer, RecordView};
+use crate::local::model::GetRecordsAnswer;
 
 /// A head is one byte and up to eight of its number.
 const HEAD_BYTES_MAX: usize = 9;
 /// Bytes of a record beside its key and data, at most.
 const RECORD_BYTES: usize = 140;
-/// Bytes of a page beside its records; children, if any, make it grow.
-const PAGE_BYTES: usize = 512;
+/// Bytes of a page beside its records, roughly.
+const PAGE_BYTES: usize = 640;
 
 #[inline]
 fn head(body: &mut Vec<u8>, header: Header) {
@@ -52,26 +53,27 @@ fn push(body: &mut Vec<u8>, value: &Value) {
 }
 
 /// The one answer that may be large, written without a tree.
-pub fn get_records(page: GetRecordsAnswer<'_>) -> Vec<u8> {
-    let room = |record: RecordView<'_>| record.data.len() + record.partition_key.len() + RECORD_BYTES;
-    let mut body = Vec::with_capacity(PAGE_BYTES + page.records.clone().map(room).sum::<usize>());
+pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
+    let mut body = Pieced::new(page.records.len());
     let tail = page_tail(page.next_iterator, page.millis_behind_latest, page.child_shards);
-    head(&mut body, Header::Map(Some(1 + tail.members().len())));
-    push_text(&mut body, "Records");
-    head(&mut body, Header::Array(Some(page.records.len())));
+    let begin = body.room(PAGE_BYTES);
+    head(begin, Header::Map(Some(1 + tail.members().len())));
+    push_text(begin, "Records");
+    head(begin, Header::Array(Some(page.records.len())));
     for record in page.records {
+        let body = body.room(record.data.len() + record.partition_key.len() + RECORD_BYTES);
         // The heads that are the same in every record are written out: {4 members, text of 56, tag 1 and 64 bits.
         body.extend_from_slice(b"\xa4\x6eSequenceNumber\x78\x38");
         body.extend_from_slice(record.sequence_digits);
         body.extend_from_slice(b"\x78\x1bApproximateArrivalTimestamp\xc1");
-        push_int(&mut body, record.arrival_ms);
+        push_int(body, record.arrival_ms);
         body.extend_from_slice(b"\x64Data");
-        push_bytes(&mut body, record.data);
+        push_bytes(body, record.data);
         body.extend_from_slice(b"\x6cPartitionKey");
-        push_text(&mut body, record.partition_key);
+        push_text(body, record.partition_key);
     }
-    push_members(&mut body, &tail);
-    body
+    push_members(body.room(PAGE_BYTES), &tail);
+    body.finish()
 }
 
 fn push_text(body: &mut Vec<u8>, text: &str) {
