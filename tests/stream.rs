@@ -126,7 +126,11 @@ fn iterator_of_an_earlier_life_of_the_endpoint_is_refused() {
 #[test]
 fn faults_and_sizes_that_are_none_are_refused_before_anything_starts() {
     for (flag, value, part) in [
-        ("--fault", "throtle:GetRecords", "`throtle` is no kind of fault; write throttle, delay, cut, 5xx or expire"),
+        (
+            "--fault",
+            "throtle:GetRecords",
+            "`throtle` is no kind of fault; write throttle, delay, cut, reset, 5xx or expire",
+        ),
         ("--fault", "cut:GetRecord", "`GetRecord` is no operation of this endpoint"),
         ("--memory", "1GB", "`1GB` is not a size: write a number above 0 and a unit, KiB, MiB or GiB"),
     ] {

@@ -160,7 +160,7 @@ mod tests {
         let mut endpoint = endpoint();
         let (status, said) = endpoint.ask(Method::POST, "/_weir/faults", r#"{"faults": ["cut", "cutt"]}"#);
         assert_eq!(status, 400);
-        assert_eq!(said["error"], "`cutt` is no kind of fault; write throttle, delay, cut, 5xx or expire");
+        assert_eq!(said["error"], "`cutt` is no kind of fault; write throttle, delay, cut, reset, 5xx or expire");
         assert!(endpoint.0.all().is_empty());
         for odd in ["", "[]", r#"{"fault": []}"#] {
             assert_eq!(endpoint.ask(Method::POST, "/_weir/faults", odd).0, 400, "{odd}");

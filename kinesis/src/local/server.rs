@@ -13,7 +13,7 @@ use http::{Request, Response};
 
 use weir_runtime::facade::{self, EnvironmentError, ExecutorHandle, ExecutorSettings, PanicMessage, Task};
 use weir_runtime::io::http::server::{
-    self, Answers, BindError, CutAfter, Listener, Pieces, ServerSettings, Unread,
+    self, Answers, BindError, CutAfter, Listener, Pieces, Reset, ServerSettings, Unread,
 };
 use weir_runtime::io::tls::ServerIdentity;
 use weir_runtime::signal::{self, Notifier, signal};
@@ -147,6 +147,9 @@ impl Answers for Service {
 async fn disturbed(disturbance: Disturbance, mut response: Response<Pieces>) -> Response<Pieces> {
     if disturbance.delay_ms > 0 {
         facade::sleep(Duration::from_millis(disturbance.delay_ms)).await;
+    }
+    if disturbance.reset {
+        response.extensions_mut().insert(Reset);
     }
     if disturbance.cut {
         let half = response.body().len() / 2;

@@ -5,16 +5,17 @@
 //! admin call and in what is said of it:
 //!
 //! ```text
-//! KIND[:OPERATION][:stream=NAME][:shard=ID][:rate=0.5][:count=3][:ms=200][:status=503][:after]
+//! KIND[:OPERATION][:stream=NAME][:shard=ID][:rate=0.5][:count=3][:ms=200][:mean=200][:status=503][:after]
 //! ```
 //!
 //! | kind | what happens |
 //! |---|---|
 //! | `throttle` | `ProvisionedThroughputExceededException` (control plane: `LimitExceededException`); in PutRecords record by record |
-//! | `delay` | the answer is given `ms` later |
+//! | `delay` | the answer is given later: by `ms=200`, by anything from `ms=50-500`, or by `mean=200`, exponentially spread |
 //! | `cut` | the answer's head is whole, its body ends half-way, the connection breaks |
+//! | `reset` | no answer at all: the connection is closed; with `after` only once the call has had its effect |
 //! | `5xx` | `status`, 500 unless said; with `after` only once the call has had its effect |
-//! | `expire` | `ExpiredIteratorException` of GetRecords |
+//! | `expire` | `ExpiredIteratorException` of GetRecords; `ExpiredNextTokenException` of listings that go on at a token |
 //!
 //! Without an operation, or with `*`, any is meant. `rate` is the part of calls (of records, for throttled puts) that
 //! it happens to, all unless said; after `count` times it is over. A shard is known of GetRecords and GetShardIterator,
@@ -43,10 +44,39 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Throttle,
-    Delay { ms: u64 },
+    Delay(Delay),
     Cut,
+    Reset { after: bool },
     Fail { status: u16, after: bool },
     Expire,
+}
+
+/// By how many ms an answer is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delay {
+    By(u64),
+    Between(u64, u64),
+    /// Exponentially spread: most are shorter, some much longer.
+    Mean(u64),
+}
+
+/// No answer is later than by an hour.
+const DELAY_MS_MAX: u64 = 3_600_000;
+
+impl Delay {
+    fn draw(self, rng: &mut fastrand::Rng) -> u64 {
+        match self {
+            Delay::By(ms) => ms,
+            Delay::Between(least, most) => rng.u64(least..=most),
+            Delay::Mean(ms) => {
+                #[expect(clippy::cast_precision_loss, reason = "at most an hour")]
+                let drawn = -(1.0 - rng.f64()).ln() * ms as f64;
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; not negative")]
+                let drawn = drawn as u64;
+                drawn.min(DELAY_MS_MAX)
+            }
+        }
+    }
 }
 
 /// What is called, and where.
@@ -55,6 +85,8 @@ pub(super) struct Place {
     pub operation: String,
     pub stream: Option<String>,
     pub shard: Option<ShardId>,
+    /// Does it give an iterator or a listing's token, which may have expired?
+    pub goes_on: bool,
 }
 
 /// What is to become of a call.
@@ -68,6 +100,8 @@ pub(super) struct Verdict {
     pub refusal: Option<Refused>,
     /// It has its effect, and then fails with this status.
     pub lost: Option<u16>,
+    /// It has its effect, and then nothing is answered.
+    pub reset: bool,
     /// Its records fail one by one.
     pub puts: Option<PutThrottle>,
 }
@@ -78,6 +112,8 @@ pub(super) enum Refused {
     Throttled,
     Expired,
     Failed(u16),
+    /// Nothing is answered.
+    Reset,
 }
 
 /// The faults that are in force.
@@ -144,6 +180,7 @@ impl Faults {
                 continue;
             }
             // A coin for each call, also at rate 1: what one fault does must not change another's coins.
+            let drawn_ms = if let Kind::Delay(delay) = fault.kind { delay.draw(&mut self.rng) } else { 0 };
             if self.rng.f64() >= fault.rate {
                 continue;
             }
@@ -155,8 +192,13 @@ impl Faults {
                     verdict.lost = Some(status);
                     None
                 }
-                Kind::Delay { ms } => {
-                    verdict.delay_ms = verdict.delay_ms.saturating_add(ms);
+                Kind::Delay(_) => {
+                    verdict.delay_ms = verdict.delay_ms.saturating_add(drawn_ms);
+                    None
+                }
+                Kind::Reset { after: false } => Some(Refused::Reset),
+                Kind::Reset { after: true } => {
+                    verdict.reset = true;
                     None
                 }
                 Kind::Cut => {
@@ -190,7 +232,7 @@ impl Armed {
 
 impl Fault {
     fn meets(&self, place: &Place, puts: bool) -> bool {
-        let expirable = self.kind != Kind::Expire || place.operation == "GetRecords";
+        let expirable = self.kind != Kind::Expire || place.goes_on;
         let by_record = self.kind == Kind::Throttle && puts;
         let shard = by_record || self.shard.is_none() || self.shard == place.shard;
         let operation = self.operation.as_ref().is_none_or(|operation| *operation == place.operation);

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use super::super::front::is_operation;
 use super::super::model::ShardId;
-use super::{Fault, Kind};
+use super::{DELAY_MS_MAX, Delay, Fault, Kind};
 
 /// Why a text is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// It begins with none of the kinds.
-    #[error("`{0}` is no kind of fault; write throttle, delay, cut, 5xx or expire")]
+    #[error("`{0}` is no kind of fault; write throttle, delay, cut, reset, 5xx or expire")]
     Kind(String),
     /// The service, or this endpoint, has no such operation.
     #[error("`{0}` is no operation of this endpoint; write one such as GetRecords, or * for any")]
@@ -45,8 +45,9 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Kind::Throttle => "throttle",
-            Kind::Delay { .. } => "delay",
+            Kind::Delay(_) => "delay",
             Kind::Cut => "cut",
+            Kind::Reset { .. } => "reset",
             Kind::Fail { .. } => "5xx",
             Kind::Expire => "expire",
         }
@@ -54,7 +55,8 @@ impl Kind {
 
     const fn takes(self) -> &'static str {
         match self {
-            Kind::Delay { .. } => "ms=200, stream=NAME, shard=ID, rate=0.5, count=3",
+            Kind::Delay(_) => "ms=200, ms=50-500, mean=200, stream=NAME, shard=ID, rate=0.5, count=3",
+            Kind::Reset { .. } => "after, stream=NAME, shard=ID, rate=0.5, count=3",
             Kind::Fail { .. } => "status=503, after, stream=NAME, shard=ID, rate=0.5, count=3",
             Kind::Throttle | Kind::Cut | Kind::Expire => ALWAYS,
         }
@@ -68,8 +70,9 @@ impl FromStr for Fault {
         let mut parts = text.split(':').peekable();
         let kind = match parts.next().unwrap_or_default() {
             "throttle" => Kind::Throttle,
-            "delay" => Kind::Delay { ms: 0 },
+            "delay" => Kind::Delay(Delay::By(0)),
             "cut" => Kind::Cut,
+            "reset" => Kind::Reset { after: false },
             "5xx" => Kind::Fail { status: 500, after: false },
             "expire" => Kind::Expire,
             other => return Err(FaultError::Kind(other.escape_debug().to_string())),
@@ -85,7 +88,7 @@ impl FromStr for Fault {
         for part in parts {
             fault.take(part)?;
         }
-        if fault.kind == (Kind::Delay { ms: 0 }) { Err(FaultError::NoDelay) } else { Ok(fault) }
+        if fault.kind == Kind::Delay(Delay::By(0)) { Err(FaultError::NoDelay) } else { Ok(fault) }
     }
 }
 
@@ -104,15 +107,25 @@ impl Fault {
                 let count = value.parse().ok().filter(|count| *count > 0);
                 self.count = Some(count.ok_or_else(|| not("a count of at least 1"))?);
             }
-            ("ms", Kind::Delay { ms }) => {
-                let given = value.parse().ok().filter(|ms| (1..=3_600_000).contains(ms));
-                *ms = given.ok_or_else(|| not("a delay of 1 to 3600000 ms"))?;
+            ("ms", Kind::Delay(delay)) => {
+                let given = match value.split_once('-') {
+                    None => millis(value).map(Delay::By),
+                    Some((least, most)) => {
+                        let ends = millis(least).zip(millis(most)).filter(|(least, most)| least < most);
+                        ends.map(|(least, most)| Delay::Between(least, most))
+                    }
+                };
+                *delay =
+                    given.ok_or_else(|| not("a delay of 1 to 3600000 ms, or from less to more, such as 50-500"))?;
+            }
+            ("mean", Kind::Delay(delay)) => {
+                *delay = millis(value).map(Delay::Mean).ok_or_else(|| not("a mean delay of 1 to 3600000 ms"))?;
             }
             ("status", Kind::Fail { status, .. }) => {
                 let given = value.parse().ok().filter(|status| (500..600).contains(status));
                 *status = given.ok_or_else(|| not("a status of 500 to 599"))?;
             }
-            ("after", Kind::Fail { after, .. }) if part == "after" => *after = true,
+            ("after", Kind::Fail { after, .. } | Kind::Reset { after }) if part == "after" => *after = true,
             (_, kind) => {
                 let part = part.escape_debug().to_string();
                 return Err(FaultError::Part { part, kind: kind.name(), takes: kind.takes() });
@@ -122,10 +135,17 @@ impl Fault {
     }
 }
 
+fn millis(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|ms| (1..=DELAY_MS_MAX).contains(ms))
+}
+
 pub(super) fn write(fault: &Fault, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}:{}", fault.kind.name(), fault.operation.as_deref().unwrap_or("*"))?;
     match fault.kind {
-        Kind::Delay { ms } => write!(f, ":ms={ms}")?,
+        Kind::Delay(Delay::By(ms)) => write!(f, ":ms={ms}")?,
+        Kind::Delay(Delay::Between(least, most)) => write!(f, ":ms={least}-{most}")?,
+        Kind::Delay(Delay::Mean(ms)) => write!(f, ":mean={ms}")?,
+        Kind::Reset { after } => f.write_str(if after { ":after" } else { "" })?,
         Kind::Fail { status, after } => write!(f, ":status={status}{}", if after { ":after" } else { "" })?,
         Kind::Throttle | Kind::Cut | Kind::Expire => {}
     }

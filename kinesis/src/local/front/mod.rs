@@ -65,6 +65,8 @@ pub struct Disturbance {
     pub delay_ms: u64,
     /// Break it off half-way.
     pub cut: bool,
+    /// Send nothing of it and close the connection.
+    pub reset: bool,
 }
 
 /// Does this endpoint have an operation of this name?
@@ -201,7 +203,8 @@ impl Front {
             common::check(&call)?;
         }
         let verdict = self.faults.verdict(|| place::of(model, name, &call));
-        *disturbance = Disturbance { delay_ms: verdict.delay_ms, cut: verdict.cut };
+        let reset = verdict.reset || verdict.refusal == Some(Refused::Reset);
+        *disturbance = Disturbance { delay_ms: verdict.delay_ms, cut: verdict.cut, reset };
         if let Some(refused) = verdict.refusal {
             return Err(by_fault(refused, name));
         }
@@ -236,10 +239,13 @@ fn by_fault(refused: Refused, operation: &str) -> Refusal {
     match refused {
         Refused::Throttled if of_data => said("ProvisionedThroughputExceededException", "Rate exceeded (by a fault)."),
         Refused::Throttled => said("LimitExceededException", "Rate exceeded (by a fault)."),
-        Refused::Expired => said("ExpiredIteratorException", "Iterator expired (by a fault)."),
+        Refused::Expired if of_data => said("ExpiredIteratorException", "Iterator expired (by a fault)."),
+        Refused::Expired => said("ExpiredNextTokenException", "NextToken expired (by a fault)."),
         Refused::Failed(status) => {
             Refusal::Failed { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR) }
         }
+        // Nobody will read it.
+        Refused::Reset => Refusal::Failed { status: StatusCode::INTERNAL_SERVER_ERROR },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a call goes, for faults that are meant for one stream or shard.
+//! Where a call goes, for faults and limits that are meant for one stream or shard.
 
 use serde::Deserialize;
 
@@ -15,16 +15,23 @@ struct Named<'a> {
     stream_name: Option<Text<'a>>,
     #[serde(rename = "StreamARN", borrow)]
     stream_arn: Option<Text<'a>>,
+    #[serde(rename = "ConsumerARN", borrow)]
+    consumer_arn: Option<Text<'a>>,
     #[serde(borrow)]
     shard_id: Option<Text<'a>>,
     #[serde(borrow)]
     shard_iterator: Option<Text<'a>>,
+    #[serde(borrow)]
+    next_token: Option<Text<'a>>,
 }
 
 pub fn of(model: &Model, operation: &str, call: &Call<'_>) -> Place {
     let named: Named<'_> = call.codec.read(call.body).unwrap_or_default();
     let by_iterator = plain(&named.shard_iterator).and_then(|iterator| model.place_of(iterator));
-    let by_arn = || plain(&named.stream_arn).and_then(|arn| arn.split_once(":stream/")).map(|(_, stream)| stream);
+    let by_arn = || {
+        let arn = plain(&named.stream_arn).or(plain(&named.consumer_arn))?;
+        arn.split_once(":stream/").and_then(|(_, stream)| stream.split('/').next())
+    };
     let (stream, shard) = match by_iterator {
         Some((stream, shard)) => (Some(stream), Some(shard)),
         None => {
@@ -32,5 +39,11 @@ pub fn of(model: &Model, operation: &str, call: &Call<'_>) -> Place {
             (stream, plain(&named.shard_id).and_then(ShardId::parse))
         }
     };
-    Place { operation: operation.to_owned(), stream, shard }
+    let goes_on = match operation {
+        "GetRecords" => true,
+        // Those that can be told of a token's age, by the service's model.
+        "ListShards" | "ListStreamConsumers" | "ListStreams" => named.next_token.is_some(),
+        _ => false,
+    };
+    Place { operation: operation.to_owned(), stream, shard, goes_on }
 }

@@ -77,6 +77,26 @@ fn iterator_expires_early_and_control_calls_are_limited() {
 }
 
 #[test]
+fn listing_s_token_expires_early_and_a_listing_without_one_does_not() {
+    let mut endpoint = two_shards().with_faults(&["expire:ListShards:count=1"]);
+    let token = endpoint.ok("ListShards", &json!({"StreamName": "s", "MaxResults": 1}))["NextToken"].clone();
+    assert_eq!(endpoint.refused("ListShards", &json!({"NextToken": token})).0, "ExpiredNextTokenException");
+    endpoint.ok("ListShards", &json!({"NextToken": token}));
+}
+
+#[test]
+fn call_without_an_answer_has_its_effect_only_if_told_to() {
+    for (fault, taken) in [("reset:PutRecord", 0), ("reset:PutRecord:after", 1)] {
+        let mut endpoint = two_shards().with_faults(&[fault]);
+        let put = request("Kinesis_20131202.PutRecord", r#"{"StreamName":"s","PartitionKey":"k","Data":"AAAA"}"#);
+        let response = endpoint.front.answer(&mut endpoint.model, T0, put);
+        assert!(response.extensions().get::<Disturbance>().is_some_and(|disturbance| disturbance.reset), "{fault}");
+        assert_eq!(endpoint.model.record_count("s"), taken, "{fault}");
+        assert_eq!(endpoint.front.faults_mut().all()[0].happened, 1);
+    }
+}
+
+#[test]
 fn answer_to_be_delayed_or_cut_says_so_to_whoever_sends_it() {
     let mut endpoint = two_shards().with_faults(&["delay:ListShards:ms=70", "cut:ListShards", "cut:*:stream=t"]);
     let mut disturbance = |operation: &str| {
@@ -85,6 +105,6 @@ fn answer_to_be_delayed_or_cut_says_so_to_whoever_sends_it() {
         assert_eq!(response.status(), StatusCode::OK);
         response.extensions().get::<Disturbance>().copied()
     };
-    assert_eq!(disturbance("ListShards"), Some(Disturbance { delay_ms: 70, cut: true }));
+    assert_eq!(disturbance("ListShards"), Some(Disturbance { delay_ms: 70, cut: true, reset: false }));
     assert_eq!(disturbance("DescribeStream"), None);
 }
