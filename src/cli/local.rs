@@ -38,7 +38,7 @@ pub(super) struct LocalArgs {
     #[arg(long)]
     tls: bool,
     /// Let every shard take and give as much as it can, instead of 1000 records or 1 MiB a second in, and
-    /// 5 calls and 2 MiB a second out
+    /// 5 calls and 2 MiB a second out; and let the control plane be called as often as anyone likes
     #[arg(long)]
     no_limits: bool,
     /// Something that goes wrong on purpose, such as throttle:GetRecords:shard=1:rate=0.5 or

@@ -27,6 +27,7 @@ mod codec;
 mod common;
 mod operations;
 mod place;
+mod rates;
 mod request;
 mod signature;
 mod value;
@@ -42,6 +43,7 @@ use super::faults::{Faults, Refused};
 use super::model::{Model, ModelError};
 use codec::{BadBody, Codec, Pieces};
 use operations::Call;
+use rates::Rates;
 
 pub use signature::Keys;
 
@@ -49,13 +51,14 @@ const SERVICE: &str = "Kinesis_20131202";
 /// Operations whose requests may be large or many.
 const OF_RECORDS: [&str; 3] = ["GetRecords", "PutRecord", "PutRecords"];
 
-/// Turns requests into answers. Holds only what request ids are drawn from, the keys that callers must have, and the
-/// faults in force.
+/// Turns requests into answers. Holds only what request ids are drawn from, the keys that callers must have, the faults
+/// in force, and how often operations were called of late.
 #[derive(Debug)]
 pub struct Front {
     rng: fastrand::Rng,
     keys: Option<Keys>,
     faults: Faults,
+    rates: Rates,
 }
 
 /// Among a response's extensions: what whoever sends it must do to it, by a fault.
@@ -102,7 +105,7 @@ impl From<BadBody> for Refusal {
 impl Front {
     /// A front whose request ids follow from the seed.
     pub fn new(seed: u64) -> Front {
-        Front { rng: fastrand::Rng::with_seed(seed), keys: None, faults: Faults::new(seed) }
+        Front { rng: fastrand::Rng::with_seed(seed), keys: None, faults: Faults::new(seed), rates: Rates::default() }
     }
 
     /// With signatures judged by these keys. Without, a request must bear one, and that is all.
@@ -200,6 +203,7 @@ impl Front {
         }
         let call = Call { now_ms, codec, body: request.body() };
         if !OF_RECORDS.contains(&name) {
+            self.keep_to_rates(model, name, &call)?;
             common::check(&call)?;
         }
         let verdict = self.faults.verdict(|| place::of(model, name, &call));
@@ -215,6 +219,23 @@ impl Front {
             Some(status) => Err(by_fault(Refused::Failed(status), name)),
             None => answered,
         }
+    }
+
+    /// Refuses what is called too often, if the model keeps limits.
+    fn keep_to_rates(&mut self, model: &Model, operation: &str, call: &Call<'_>) -> Result<(), Refusal> {
+        if !model.settings().throughput_limits || !rates::is_limited(operation) {
+            return Ok(());
+        }
+        let place = place::of(model, operation, call);
+        if self.rates.allow(call.now_ms, operation, place.stream.as_deref()) {
+            return Ok(());
+        }
+        let account = &model.settings().account;
+        let message = match &place.stream {
+            Some(stream) => format!("Rate exceeded for stream {stream} under account {account}."),
+            None => format!("Rate exceeded under account {account}."),
+        };
+        Err(Refusal::Said { exception: "LimitExceededException", message: Some(message) })
     }
 
     /// A UUID of version 4.

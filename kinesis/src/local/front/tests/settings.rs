@@ -156,3 +156,27 @@ fn iterator_of_another_stream_than_the_arn_names_is_refused() {
     endpoint.ok("GetRecords", &read("s"));
     assert_eq!(endpoint.refused("GetRecords", &read("t")).0, "InvalidArgumentException");
 }
+
+#[test]
+fn control_plane_is_limited_where_throughput_is_and_says_which_stream() {
+    let mut limited = endpoint();
+    let settings = ModelSettings { throughput_limits: true, ..limited.model.settings().clone() };
+    limited.model = Model::new(settings);
+    let mut limited = limited.with_stream();
+    let mut free = endpoint().with_stream();
+    let by_name = json!({"StreamName": "s"});
+    for _ in 0..10 {
+        limited.ok("DescribeStream", &by_name);
+    }
+    let by_arn = json!({"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s"});
+    let said = "Rate exceeded for stream s under account 000000000000.".to_owned();
+    assert_eq!(limited.refused("DescribeStream", &by_arn), ("LimitExceededException".to_owned(), said));
+    limited.ok("DescribeLimits", &json!({}));
+    let said = "Rate exceeded under account 000000000000.".to_owned();
+    assert_eq!(limited.refused("DescribeLimits", &json!({})), ("LimitExceededException".to_owned(), said));
+    limited.now_ms += 100;
+    limited.ok("DescribeStream", &by_name);
+    for _ in 0..30 {
+        free.ok("DescribeStream", &by_name);
+    }
+}
