@@ -86,14 +86,14 @@ impl Model {
         Ok(())
     }
 
-    /// StartStreamEncryption: notes the key. Nothing here is encrypted.
+    /// StartStreamEncryption: notes the key. Records from now on say that they are encrypted; nothing here is.
     ///
     /// # Errors
     /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
     pub fn start_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
         let (found, _) = self.active_stream(now_ms, stream)?;
-        found.key_id = Some(key_id.to_owned());
+        found.encrypt(Some(key_id.to_owned()));
         self.updating(stream);
         Ok(())
     }
@@ -105,9 +105,14 @@ impl Model {
     pub fn stop_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
         let (found, _) = self.active_stream(now_ms, stream)?;
-        found.key_id = None;
+        found.encrypt(None);
         self.updating(stream);
         Ok(())
+    }
+
+    /// Are records that are put into this stream encrypted?
+    pub fn is_encrypted(&self, stream: &str) -> bool {
+        self.streams.get(stream).is_some_and(|stream| stream.key_id.is_some())
     }
 
     /// EnableEnhancedMonitoring (`on`) and DisableEnhancedMonitoring: notes which metrics are wanted. None is made here.

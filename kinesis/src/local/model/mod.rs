@@ -6,8 +6,8 @@
 //! them follow a clock that steps back.
 //!
 //! Not modelled yet: pushing to consumers, resource policies, calls a second of the control plane, growth and warm
-//! throughput of on-demand streams, the automatic record distribution strategy, channels and queues. Encryption and
-//! monitoring are noted and change nothing: records and put answers do not say an EncryptionType. DELETING streams refuse
+//! throughput of on-demand streams, the automatic record distribution strategy, channels and queues. Encryption is noted,
+//! and said of records, and nothing is encrypted; monitoring is noted. DELETING streams refuse
 //! reads and writes at once, which the service may do later. A SequenceNumberForOrdering is looked at but never changes
 //! anything.
 
@@ -136,8 +136,12 @@ impl Model {
 
     /// Everything a stream still holds, shard by shard, each in order. For oracles: no state or limit is looked at.
     pub fn all_records(&self, stream: &str) -> impl Iterator<Item = (ShardId, RecordView<'_>)> {
-        let shards = self.streams.get(stream).map_or(&[][..], |stream| stream.shards.all());
-        shards.iter().flat_map(|shard| Records::whole(shard).map(|record| (shard.id, record)))
+        let shards = self
+            .streams
+            .get(stream)
+            .into_iter()
+            .flat_map(|stream| stream.shards.all().iter().map(move |shard| (stream, shard)));
+        shards.flat_map(|(stream, shard)| Records::whole(stream, shard).map(|record| (shard.id, record)))
     }
 
     /// Takes note of the time and does what is due by then: resharding, and forgetting of what is too old.

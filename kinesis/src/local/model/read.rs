@@ -69,6 +69,8 @@ pub struct RecordView<'a> {
     pub partition_key: &'a str,
     /// As it was put.
     pub data: &'a Bytes,
+    /// Was its stream encrypted when it was put?
+    pub encrypted: bool,
 }
 
 /// Records of one shard in order.
@@ -76,11 +78,12 @@ pub struct RecordView<'a> {
 pub struct Records<'a> {
     shard: &'a Shard,
     rest: vec_deque::Iter<'a, StoredRecord>,
+    encryption_changes: &'a [u64],
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn whole(shard: &'a Shard) -> Records<'a> {
-        Records { shard, rest: shard.records.iter() }
+    pub(super) fn whole(stream: &'a Stream, shard: &'a Shard) -> Records<'a> {
+        Records { shard, rest: shard.records.iter(), encryption_changes: &stream.encryption_changes }
     }
 }
 
@@ -94,6 +97,7 @@ impl<'a> Iterator for Records<'a> {
             arrival_ms: record.stamp_ms,
             partition_key: &record.partition_key,
             data: &record.data,
+            encrypted: self.encryption_changes.partition_point(|first| *first <= record.index) % 2 == 1,
         })
     }
 
@@ -241,7 +245,7 @@ impl Model {
             }
         };
         Ok(GetRecordsAnswer {
-            records: Records { shard, rest },
+            records: Records { shard, rest, encryption_changes: &found.encryption_changes },
             next_iterator: next.map(|token| token.seal(seed)),
             millis_behind_latest,
             child_shards,

@@ -77,6 +77,9 @@ pub(super) struct Stream {
     pub consumers: BTreeMap<Box<str>, Consumer>,
     /// The key that it would be encrypted with.
     pub key_id: Option<String>,
+    /// The first index of each run of records that are all encrypted or none: the second run, which is encrypted, the third,
+    /// which is not, and so on. Nothing is here before it was ever encrypted.
+    pub encryption_changes: Vec<u64>,
     /// The metrics wanted of each shard, in the service's order.
     pub shard_metrics: Vec<&'static str>,
     /// UPDATING until then because a setting was changed.
@@ -124,6 +127,7 @@ impl Stream {
             tags: new.tags,
             consumers: BTreeMap::new(),
             key_id: None,
+            encryption_changes: Vec::new(),
             shard_metrics: Vec::new(),
             updating_until_ms: i64::MIN,
             mode_changed_ms: Vec::new(),
@@ -151,6 +155,14 @@ impl Stream {
     /// Takes reads and writes now?
     pub fn is_usable(&self, now_ms: i64) -> bool {
         matches!(self.status(now_ms), StreamStatus::Active | StreamStatus::Updating)
+    }
+
+    /// The next records are encrypted with this key, or not.
+    pub fn encrypt(&mut self, key_id: Option<String>) {
+        if key_id.is_some() != self.key_id.is_some() {
+            self.encryption_changes.push(self.last_index + 1);
+        }
+        self.key_id = key_id;
     }
 
     /// Records that came before this are no longer to be read.

@@ -8,7 +8,7 @@ use super::{BadBody, page_tail};
 use crate::local::model::{GetRecordsAnswer, RecordView};
 
 /// Bytes of a record's JSON beside its key and data, roughly; only to reserve room.
-const RECORD_BYTES: usize = 170;
+const RECORD_BYTES: usize = 195;
 /// Bytes of a page beside its records, roughly.
 const PAGE_BYTES: usize = 640;
 
@@ -77,7 +77,7 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
         push_base64(body, record.data);
         body.extend_from_slice(b",\"PartitionKey\":");
         push_key(body, record.partition_key);
-        body.push(b'}');
+        body.extend_from_slice(if record.encrypted { b",\"EncryptionType\":\"KMS\"}" } else { b"}" });
     }
     let tail = body.room(PAGE_BYTES);
     tail.extend_from_slice(b"],");

@@ -143,7 +143,7 @@ pub fn put_record<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m
     }
     unless_dry(request.dry_run)?;
     let placed = model.put_record(call.now_ms, stream, entry, ordering)??;
-    Ok(answer::placed(placed).into())
+    Ok(answer::placed(placed).with_some("EncryptionType", encryption(model, stream)).into())
 }
 
 #[derive(Debug, Deserialize)]
@@ -204,7 +204,16 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
     let put = model.put_records(call.now_ms, stream, entries)?;
     let failed = put.iter().filter(|record| record.is_err()).count();
     let records: Vec<_> = put.into_iter().map(|record| record.map_or_else(failure, answer::placed)).collect();
-    Ok(Map::new().with("FailedRecordCount", failed).with("Records", records).into())
+    Ok(Map::new()
+        .with("FailedRecordCount", failed)
+        .with("Records", records)
+        .with_some("EncryptionType", encryption(model, stream))
+        .into())
+}
+
+/// What is said of records put into an encrypted stream. Of others nothing is.
+fn encryption(model: &Model, stream: &str) -> Option<&'static str> {
+    model.is_encrypted(stream).then_some("KMS")
 }
 
 /// The constraints of the members that name the stream, but for its name.

@@ -180,3 +180,25 @@ fn control_plane_is_limited_where_throughput_is_and_says_which_stream() {
         free.ok("DescribeStream", &by_name);
     }
 }
+
+#[test]
+fn records_say_whether_their_stream_was_encrypted_when_they_were_put() {
+    let mut endpoint = endpoint().with_stream();
+    let kms = json!({"StreamName": "s", "EncryptionType": "KMS", "KeyId": "alias/k"});
+    let record = json!({"PartitionKey": "k", "Data": "AAAA"});
+    let mut said = Vec::new();
+    for change in [None, Some("StartStreamEncryption"), Some("StartStreamEncryption"), Some("StopStreamEncryption")] {
+        change.into_iter().for_each(|change| drop(endpoint.ok(change, &kms)));
+        let put = endpoint.ok("PutRecord", &json!({"StreamName": "s", "PartitionKey": "k", "Data": "AAAA"}));
+        let many = endpoint.ok("PutRecords", &json!({"StreamName": "s", "Records": [record.clone()]}));
+        assert_eq!(put["EncryptionType"], many["EncryptionType"]);
+        said.extend([put["EncryptionType"].clone(), many["EncryptionType"].clone()]);
+    }
+    let [none, kms] = [Value::Null, json!("KMS")];
+    assert_eq!(said, [&none, &none, &kms, &kms, &kms, &kms, &none, &none].map(Clone::clone));
+    let asked = json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = endpoint.ok("GetShardIterator", &asked)["ShardIterator"].clone();
+    let page = endpoint.ok("GetRecords", &json!({"ShardIterator": iterator}));
+    let read: Vec<_> = page["Records"].as_array().unwrap().iter().map(|r| r["EncryptionType"].clone()).collect();
+    assert_eq!(read, said);
+}

@@ -11,7 +11,7 @@ use crate::local::model::GetRecordsAnswer;
 /// A head is one byte and up to eight of its number.
 const HEAD_BYTES_MAX: usize = 9;
 /// Bytes of a record beside its key and data, at most.
-const RECORD_BYTES: usize = 140;
+const RECORD_BYTES: usize = 160;
 /// Bytes of a page beside its records, roughly.
 const PAGE_BYTES: usize = 640;
 
@@ -62,8 +62,9 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
     head(begin, Header::Array(Some(page.records.len())));
     for record in page.records {
         let body = body.room(record.data.len() + record.partition_key.len() + RECORD_BYTES);
-        // The heads that are the same in every record are written out: {4 members, text of 56, tag 1 and 64 bits.
-        body.extend_from_slice(b"\xa4\x6eSequenceNumber\x78\x38");
+        // The heads that are the same in every record are written out: {4 or 5 members, text of 56, tag 1 and 64 bits.
+        body.push(if record.encrypted { 0xa5 } else { 0xa4 });
+        body.extend_from_slice(b"\x6eSequenceNumber\x78\x38");
         body.extend_from_slice(record.sequence_digits);
         body.extend_from_slice(b"\x78\x1bApproximateArrivalTimestamp\xc1");
         push_int(body, record.arrival_ms);
@@ -71,6 +72,9 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
         push_bytes(body, record.data);
         body.extend_from_slice(b"\x6cPartitionKey");
         push_text(body, record.partition_key);
+        if record.encrypted {
+            body.extend_from_slice(b"\x6eEncryptionType\x63KMS");
+        }
     }
     push_members(body.room(PAGE_BYTES), &tail);
     body.finish()
