@@ -8,6 +8,7 @@ ValidationException that names the member. Prints one line a check and `judged: 
 1 after all of them if one failed.
 """
 
+import base64
 import copy
 import json
 import sys
@@ -24,8 +25,7 @@ ABSENT = {
     "DeleteQueue", "DeleteResourcePolicy", "DescribeChannel", "DescribeQueue", "GetResourcePolicy", "ListChannels",
     "ListQueues", "PutResourcePolicy", "ReceiveDeadLetterQueueRecords", "ReceiveQueueRecords",
     "RestoreDeadLetterQueueRecords", "UpdateAccountSettings", "UpdateChannel", "UpdateDeadLetterQueueRecordsVisibility",
-    "UpdateQueue", "UpdateQueueRecordsVisibility", "UpdateStreamRecordDistributionStrategy",
-    "UpdateStreamWarmThroughput",
+    "UpdateQueue", "UpdateQueueRecordsVisibility", "UpdateStreamWarmThroughput",
 }
 SHARD = "shardId-000000000000"
 GOOD = {
@@ -58,6 +58,7 @@ GOOD = {
     "UntagResource": {"ResourceARN": ARN, "TagKeys": ["k"]},
     "UpdateMaxRecordSize": {"StreamARN": ARN, "MaxRecordSizeInKiB": 1024},
     "UpdateShardCount": {**STREAM, "TargetShardCount": 1, "ScalingType": "UNIFORM_SCALING"},
+    "UpdateStreamRecordDistributionStrategy": {"StreamARN": ARN, "RecordDistributionStrategy": "USER_PARTITION_KEY"},
     "UpdateStreamMode": {"StreamARN": ARN, "StreamModeDetails": {"StreamMode": "PROVISIONED"}},
 }
 
@@ -86,6 +87,11 @@ def violations(shape):
             yield "too few", []
         if high:
             yield "too many", [good_of(shape.member)] * (high + 1)
+    elif kind == "blob":
+        if low:
+            yield "too short", ""
+        if high:
+            yield "too long", base64.b64encode(bytes(high + 1)).decode()
     elif kind == "map":
         if low:
             yield "too few", {}

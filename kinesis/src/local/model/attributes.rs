@@ -1,10 +1,10 @@
-//! What a stream is set to: UpdateStreamMode, UpdateMaxRecordSize, encryption, enhanced monitoring. And the account's
-//! DescribeLimits.
+//! What a stream is set to: UpdateStreamMode, UpdateStreamRecordDistributionStrategy, UpdateMaxRecordSize, encryption,
+//! enhanced monitoring. And the account's DescribeLimits.
 //!
 //! Each change counts at once, and the stream is UPDATING for `update_delay_ms` where the service's is.
 
 use super::lifecycle::{RECORD_KIB, RECORD_KIB_MAX};
-use super::stream::{Stream, StreamMode};
+use super::stream::{Distribution, Stream, StreamMode};
 use super::validation::Violations;
 use super::{ErrorCode, Model, ModelError, invalid};
 
@@ -67,8 +67,33 @@ impl Model {
         }
         found.mode_changed_ms.push(now_ms);
         found.mode = mode;
+        if mode == StreamMode::Provisioned {
+            found.distribution = Distribution::UserPartitionKey;
+        }
         self.updating(stream);
         Ok(())
+    }
+
+    /// UpdateStreamRecordDistributionStrategy: counts at once, for the records to come.
+    ///
+    /// # Errors
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE;
+    /// `InvalidArgumentException` for AUTO on a provisioned stream.
+    pub fn update_distribution(
+        &mut self,
+        now_ms: i64,
+        stream: &str,
+        distribution: Distribution,
+    ) -> Result<(), ModelError> {
+        let (found, _) = self.active_stream(now_ms, stream)?;
+        check_distribution(found.mode, distribution)?;
+        found.distribution = distribution;
+        Ok(())
+    }
+
+    /// May a record be put into this stream without a partition key?
+    pub fn takes_records_without_key(&self, stream: &str) -> bool {
+        self.streams.get(stream).is_some_and(|stream| stream.distribution == Distribution::Auto)
     }
 
     /// UpdateMaxRecordSize: key and data of one record, in KiB.
@@ -170,6 +195,15 @@ impl Model {
     fn updating(&mut self, stream: &str) {
         let until_ms = self.now_ms.saturating_add(self.settings.update_delay_ms);
         self.streams.get_mut(stream).into_iter().for_each(|stream| stream.updating_until_ms = until_ms);
+    }
+}
+
+pub(super) fn check_distribution(mode: StreamMode, distribution: Distribution) -> Result<(), ModelError> {
+    match (mode, distribution) {
+        (StreamMode::Provisioned, Distribution::Auto) => {
+            Err(invalid("RecordDistributionStrategy AUTO is not supported by streams in PROVISIONED mode."))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! CreateStream and DeleteStream, and what a stream allows on its way from one to the other.
 
-use super::stream::{NewStream, Stream, StreamMode, StreamStatus};
+use super::stream::{Distribution, NewStream, Stream, StreamMode, StreamStatus};
 use super::tags::{self, Tags};
 use super::validation::Violations;
-use super::{Context, ErrorCode, Model, ModelError, invalid, shard_limit_exceeded};
+use super::{Context, ErrorCode, Model, ModelError, attributes, invalid, shard_limit_exceeded};
 
 /// Streams that may be CREATING at once (API reference, CreateStream).
 const CREATING_MAX: usize = 5;
@@ -22,6 +22,8 @@ pub struct CreateStreamRequest<'a> {
     pub shard_count: Option<i64>,
     /// Who scales it.
     pub mode: StreamMode,
+    /// Who chooses the shard of a record; only on demand may it be the service.
+    pub distribution: Distribution,
     /// Key and data of one record, in KiB, 1,024 to 10,240.
     pub record_kib_max: Option<i64>,
     /// Labels.
@@ -65,6 +67,7 @@ impl Model {
                 return Err(invalid("ShardCount must not be given for a stream in ON_DEMAND mode."));
             }
         };
+        attributes::check_distribution(request.mode, request.distribution)?;
         if streams.values().filter(|s| s.status(now_ms) == StreamStatus::Creating).count() >= CREATING_MAX {
             let message = format!("No more than {CREATING_MAX} streams may be in the CREATING state at once.");
             return Err(ModelError::new(ErrorCode::LimitExceeded, message));
@@ -89,6 +92,7 @@ impl Model {
             arn,
             generation: self.generations,
             mode: request.mode,
+            distribution: request.distribution,
             now_ms,
             active_from_ms: now_ms.saturating_add(self.settings.create_delay_ms),
             record_bytes_max: usize::try_from(record_kib * 1_024).expect("within 10 MiB"),

@@ -1,7 +1,7 @@
 //! DescribeStream, DescribeStreamSummary, ListStreams and ListShards.
 
 use super::shard::{Shard, ShardDescription, ShardId};
-use super::stream::{Stream, StreamMode, StreamStatus};
+use super::stream::{Distribution, Stream, StreamMode, StreamStatus};
 use super::token::{ListToken, TOKEN_LIFE_MS};
 use super::validation::{LISTING_LIMIT_MAX, Violations};
 use super::{ErrorCode, Model, ModelError, invalid};
@@ -22,6 +22,8 @@ pub struct StreamSummary {
     pub status: StreamStatus,
     /// Who scales it.
     pub mode: StreamMode,
+    /// Who chooses the shard of a record.
+    pub distribution: Distribution,
     /// How long it keeps records.
     pub retention_hours: i64,
     /// When it was made, ms since the epoch.
@@ -273,6 +275,7 @@ impl Stream {
             arn: self.arn.clone(),
             status,
             mode: self.mode,
+            distribution: self.distribution,
             retention_hours: self.retention_hours,
             created_ms: self.created_ms,
             open_shards: if status == StreamStatus::Creating { 0 } else { self.shards.open_count() },

@@ -6,7 +6,7 @@
 //! them follow a clock that steps back.
 //!
 //! Not modelled yet: pushing to consumers, resource policies, calls a second of the control plane, growth and warm
-//! throughput of on-demand streams, the automatic record distribution strategy, channels and queues. Encryption is noted,
+//! throughput of on-demand streams, channels and queues. Encryption is noted,
 //! and said of records, and nothing is encrypted; monitoring is noted. DELETING streams refuse
 //! reads and writes at once, which the service may do later. A SequenceNumberForOrdering is looked at but never changes
 //! anything.
@@ -50,9 +50,9 @@ pub use reshard::ShardCountUpdate;
 pub use sequence::{NotASequenceNumber, SEQUENCE_DIGITS, SequenceNumber};
 pub use settings::{ModelSettings, ShardEnd};
 pub use shard::{ShardDescription, ShardId};
-pub use stream::{StreamMode, StreamStatus};
+pub use stream::{Distribution, StreamMode, StreamStatus};
 pub use tags::{Tags, TagsPage};
-pub use validation::Violations;
+pub use validation::{PARTITION_KEY_CHARS_MAX, Violations};
 
 use context::{Context, invalid, shard_limit_exceeded, take_arn_apart};
 use stream::Stream;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::sequence::SequenceNumber;
 use super::shard::{ShardId, StoredRecord};
-use super::stream::Stream;
+use super::stream::{Distribution, Stream};
 use super::throughput::RateExceeded;
 use super::validation::{PARTITION_KEY_CHARS_MAX, Violations};
 use super::{Context, ErrorCode, Model, ModelError, invalid};
@@ -23,7 +23,7 @@ const ORDERING_SLACK_S: u64 = 2;
 /// A record to be put.
 #[derive(Clone, Debug)]
 pub struct PutEntry<'a> {
-    /// 1 to 256 characters.
+    /// 1 to 256 characters; empty if there is none, where the service chooses the shard.
     pub partition_key: &'a str,
     /// Decimal hash key in place of the partition key's MD5.
     pub explicit_hash_key: Option<&'a str>,
@@ -94,7 +94,8 @@ impl Model {
     ) -> Result<u128, ModelError> {
         let now_ms = self.advance(now_ms);
         let mut violations = Violations::new();
-        check_entry(&mut violations, entry, lower_first);
+        let auto = self.takes_records_without_key(stream);
+        check_entry(&mut violations, entry, auto, lower_first);
         if let Some(ordering) = ordering {
             violations.decimal(|| "sequenceNumberForOrdering".to_owned(), ordering, 129);
         }
@@ -103,9 +104,14 @@ impl Model {
         let (found, cx) = self.stream_mut(stream)?;
         found.usable(now_ms, cx)?;
         if let Some(ordering) = ordering {
+            if auto {
+                return Err(invalid(
+                    "SequenceNumberForOrdering must not be given to a stream that distributes records.",
+                ));
+            }
             check_ordering(ordering, now_ms, found, cx)?;
         }
-        checked_hash_key(entry, found.record_bytes_max)
+        checked_hash_key(entry, found)
     }
 
     /// PutRecords: each record is taken or, if its shard has had enough, not; or the whole call is refused. The answer
@@ -136,8 +142,9 @@ impl Model {
         let now_ms = self.advance(now_ms);
         let mut violations = Violations::new();
         violations.members("records", &format!("[{} records]", entries.len()), entries.len(), 1, RECORDS_MAX);
+        let auto = self.takes_records_without_key(stream);
         for (i, entry) in entries.iter().enumerate() {
-            check_entry(&mut violations, entry, |name| format!("records.{}.member.{}", i + 1, lower_first(name)));
+            check_entry(&mut violations, entry, auto, |name| format!("records.{}.member.{}", i + 1, lower_first(name)));
         }
         violations.name("streamName", stream);
         violations.finish()?;
@@ -147,8 +154,8 @@ impl Model {
         if bytes > REQUEST_BYTES_MAX {
             return Err(invalid("Records size exceeds 10 MB limit"));
         }
-        let record_bytes_max = found.record_bytes_max;
-        entries.iter().map(|entry| checked_hash_key(entry, record_bytes_max)).collect()
+        let found = &*found;
+        entries.iter().map(|entry| checked_hash_key(entry, found)).collect()
     }
 
     /// From the next put call on, until told otherwise: throttles records on purpose. Counts anew.
@@ -178,7 +185,9 @@ impl Model {
         let horizon_ms = stream.horizon_ms(now_ms);
         stream.last_arrival_ms = now_ms;
         let mut added_bytes = 0;
+        let auto = stream.distribution == Distribution::Auto;
         let answer = entries.into_iter().map(|(hash_key, entry)| {
+            let hash_key = if auto { rng.u128(..) } else { hash_key };
             let id = stream.shards.taking(hash_key);
             let shard = stream.shards.get_mut(id).expect("an open shard is a shard");
             let mut on_purpose = || {
@@ -228,10 +237,10 @@ fn lower_first(name: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
 }
 
-fn check_entry(violations: &mut Violations, entry: &PutEntry<'_>, at: impl Fn(&str) -> String) {
+fn check_entry(violations: &mut Violations, entry: &PutEntry<'_>, auto: bool, at: impl Fn(&str) -> String) {
     // Spells a parameter's place only when it is broken: this runs for every record.
     let key = entry.partition_key;
-    if key.is_empty() || key.len() > PARTITION_KEY_CHARS_MAX {
+    if (key.is_empty() && !auto) || key.len() > PARTITION_KEY_CHARS_MAX {
         violations.characters(&at("PartitionKey"), key, 1, PARTITION_KEY_CHARS_MAX);
     }
     violations.bytes(|| at("Data"), entry.data.len(), DATA_BYTES_MAX);
@@ -240,12 +249,17 @@ fn check_entry(violations: &mut Violations, entry: &PutEntry<'_>, at: impl Fn(&s
     }
 }
 
-fn checked_hash_key(entry: &PutEntry<'_>, record_bytes_max: usize) -> Result<u128, ModelError> {
+/// Of no consequence where the service distributes records: it ignores what a producer says of that.
+fn checked_hash_key(entry: &PutEntry<'_>, stream: &Stream) -> Result<u128, ModelError> {
+    let record_bytes_max = stream.record_bytes_max;
     let bytes = entry.partition_key.len() + entry.data.len();
     if bytes > record_bytes_max {
         return Err(invalid(format!(
             "Size of partition key and data of {bytes} bytes exceeds the maximum record size of {record_bytes_max} bytes."
         )));
+    }
+    if stream.distribution == Distribution::Auto {
+        return Ok(0);
     }
     let explicit = entry.explicit_hash_key.map(|text| {
         text.parse().map_err(|_| {

@@ -65,7 +65,7 @@ pub struct RecordView<'a> {
     pub sequence_digits: &'a [u8; SEQUENCE_DIGITS],
     /// When it was taken, ms since the epoch; does not fall unless the settings say so.
     pub arrival_ms: i64,
-    /// As it was put.
+    /// As it was put; empty if it was put without.
     pub partition_key: &'a str,
     /// As it was put.
     pub data: &'a Bytes,

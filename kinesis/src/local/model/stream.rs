@@ -58,6 +58,26 @@ impl StreamMode {
     }
 }
 
+/// Who decides which shard takes a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Distribution {
+    /// The hash of its partition key, or the hash key that is given, does.
+    #[default]
+    UserPartitionKey,
+    /// The service does, evenly. A partition key need not be given.
+    Auto,
+}
+
+impl Distribution {
+    /// The service's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Distribution::UserPartitionKey => "USER_PARTITION_KEY",
+            Distribution::Auto => "AUTO",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Stream {
     pub name: Box<str>,
@@ -65,6 +85,7 @@ pub(super) struct Stream {
     /// Tells this stream from an earlier one of the same name, in tokens.
     pub generation: u64,
     pub mode: StreamMode,
+    pub distribution: Distribution,
     pub created_ms: i64,
     pub active_from_ms: i64,
     /// Set by DeleteStream: when the stream is gone.
@@ -104,6 +125,7 @@ pub(super) struct NewStream<'a> {
     pub arn: String,
     pub generation: u64,
     pub mode: StreamMode,
+    pub distribution: Distribution,
     pub now_ms: i64,
     pub active_from_ms: i64,
     pub record_bytes_max: usize,
@@ -118,6 +140,7 @@ impl Stream {
             arn: new.arn,
             generation: new.generation,
             mode: new.mode,
+            distribution: new.distribution,
             created_ms: new.now_ms,
             active_from_ms: new.active_from_ms,
             gone_at_ms: None,

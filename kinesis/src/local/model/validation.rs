@@ -9,7 +9,7 @@ pub(super) const GET_RECORDS_LIMIT_MAX: i64 = 10_000;
 /// Bound of the page sizes of the listing calls. What is returned may be less.
 pub(super) const LISTING_LIMIT_MAX: i64 = 10_000;
 /// Characters in a partition key: 1 to 256 (API reference, PutRecord).
-pub(super) const PARTITION_KEY_CHARS_MAX: usize = 256;
+pub const PARTITION_KEY_CHARS_MAX: usize = 256;
 /// Characters in a stream's name or a shard's id: 1 to 128.
 const NAME_CHARS_MAX: usize = 128;
 /// The service lists at most so many violations in one answer.

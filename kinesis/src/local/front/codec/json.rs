@@ -75,8 +75,10 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
         push_seconds(body, record.arrival_ms);
         body.extend_from_slice(b",\"Data\":");
         push_base64(body, record.data);
-        body.extend_from_slice(b",\"PartitionKey\":");
-        push_key(body, record.partition_key);
+        if !record.partition_key.is_empty() {
+            body.extend_from_slice(b",\"PartitionKey\":");
+            push_key(body, record.partition_key);
+        }
         body.extend_from_slice(if record.encrypted { b",\"EncryptionType\":\"KMS\"}" } else { b"}" });
     }
     let tail = body.room(PAGE_BYTES);

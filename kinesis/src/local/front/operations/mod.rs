@@ -81,6 +81,7 @@ pub fn find(name: &str) -> Option<Operation> {
         "UpdateMaxRecordSize" => settings::update_max_record_size,
         "UpdateShardCount" => reshard::update_shard_count,
         "UpdateStreamMode" => settings::update_stream_mode,
+        "UpdateStreamRecordDistributionStrategy" => settings::update_distribution,
         _ => return None,
     })
 }

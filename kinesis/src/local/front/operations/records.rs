@@ -7,7 +7,9 @@ use super::super::request::{AtMost, Data, NotBase64, Text, Time, plain};
 use super::super::value::Map;
 use super::{Answer, Call, Refusal, invalid, not_in_set, required, unless_dry};
 use crate::local::front::{answer, common};
-use crate::local::model::{IteratorPosition, Model, PutEntry, PutFailure, RECORDS_MAX, Violations};
+use crate::local::model::{
+    IteratorPosition, Model, PARTITION_KEY_CHARS_MAX, PutEntry, PutFailure, RECORDS_MAX, Violations,
+};
 
 /// In the order in which the service names them.
 pub const ITERATOR_TYPES: [&str; 5] =
@@ -121,9 +123,8 @@ struct PutRecord<'a> {
 pub fn put_record<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
     let request: PutRecord<'_> = call.read()?;
     let mut missing = Violations::new();
-    if request.partition_key.is_none() {
-        missing.missing("partitionKey");
-    }
+    let auto = needs_no_key(model, &request.stream_name, &request.stream_arn);
+    check_key(&mut missing, &request.partition_key, auto, || "partitionKey".to_owned());
     if request.data.is_none() {
         missing.missing("data");
     }
@@ -178,10 +179,9 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
         missing.missing("records");
     }
     let records = request.records.as_ref().map_or(&[][..], |records| &records.0);
+    let auto = needs_no_key(model, &request.stream_name, &request.stream_arn);
     for (i, entry) in records.iter().enumerate() {
-        if entry.partition_key.is_none() {
-            missing.missing(&format!("records.{}.member.partitionKey", i + 1));
-        }
+        check_key(&mut missing, &entry.partition_key, auto, || format!("records.{}.member.partitionKey", i + 1));
         if entry.data.is_none() {
             missing.missing(&format!("records.{}.member.data", i + 1));
         }
@@ -214,6 +214,19 @@ pub fn put_records<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'
 /// What is said of records put into an encrypted stream. Of others nothing is.
 fn encryption(model: &Model, stream: &str) -> Option<&'static str> {
     model.is_encrypted(stream).then_some("KMS")
+}
+
+fn needs_no_key(model: &Model, name: &Option<Text<'_>>, arn: &Option<Text<'_>>) -> bool {
+    model.stream_name(plain(name), plain(arn)).is_ok_and(|stream| model.takes_records_without_key(stream))
+}
+
+/// A record must have a key unless the service distributes it. One of no characters is none that it could have.
+fn check_key(violations: &mut Violations, key: &Option<Text<'_>>, auto: bool, at: impl Fn() -> String) {
+    match plain(key) {
+        None if !auto => violations.missing(&at()),
+        Some("") if auto => violations.characters(&at(), "", 1, PARTITION_KEY_CHARS_MAX),
+        _ => {}
+    }
 }
 
 /// The constraints of the members that name the stream, but for its name.

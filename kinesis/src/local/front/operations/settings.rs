@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::super::request::{Text, plain};
 use super::super::value::Map;
-use super::streams::{StreamModeDetails, stream_mode};
+use super::streams::{StreamModeDetails, distribution, stream_mode};
 use super::{Answer, Call, Refusal, invalid, missing_if, not_in_set, required};
 use crate::local::model::{Model, ModelError};
 
@@ -56,6 +56,27 @@ pub fn update_stream_mode<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<A
     let mode = stream_mode(request.stream_mode_details.as_ref())?;
     let stream = model.stream_name(None, plain(&request.stream_arn))?;
     model.update_stream_mode(call.now_ms, stream, mode)?;
+    Ok(Answer::Empty)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateDistribution<'a> {
+    #[serde(rename = "StreamARN", borrow)]
+    stream_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    record_distribution_strategy: Option<Text<'a>>,
+}
+
+pub fn update_distribution<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
+    let request: UpdateDistribution<'_> = call.read()?;
+    let [arn, word] = required([
+        ("streamARN", plain(&request.stream_arn)),
+        ("recordDistributionStrategy", plain(&request.record_distribution_strategy)),
+    ])?;
+    let to = distribution(Some(word))?.unwrap_or_default();
+    let stream = model.stream_name(None, Some(arn))?;
+    model.update_distribution(call.now_ms, stream, to)?;
     Ok(Answer::Empty)
 }
 

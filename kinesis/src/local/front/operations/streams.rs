@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::super::request::{Text, plain};
 use super::super::value::{Map, Value};
-use super::{Answer, Call, Refusal, invalid, not_in_set, required};
+use super::{Answer, Call, Refusal, not_in_set, required};
 use crate::local::front::answer;
-use crate::local::model::{CreateStreamRequest, ListStreamsRequest, Model, StreamMode, StreamSummary};
+use crate::local::model::{CreateStreamRequest, Distribution, ListStreamsRequest, Model, StreamMode, StreamSummary};
 
 /// The stream, by name or ARN or both.
 #[derive(Debug, Deserialize)]
@@ -42,21 +42,24 @@ pub struct StreamModeDetails<'a> {
     stream_mode: Option<Text<'a>>,
 }
 
+/// Who chooses the shard of a record, if that is said.
+pub fn distribution(word: Option<&str>) -> Result<Option<Distribution>, Refusal> {
+    const WORDS: [Distribution; 2] = [Distribution::Auto, Distribution::UserPartitionKey];
+    let Some(word) = word else { return Ok(None) };
+    let found = WORDS.into_iter().find(|strategy| strategy.name() == word);
+    found.map(Some).ok_or_else(|| not_in_set("recordDistributionStrategy", word, &WORDS.map(Distribution::name)))
+}
+
 pub fn create_stream<'m>(model: &'m mut Model, call: &Call<'_>) -> Result<Answer<'m>, Refusal> {
     let request: CreateStream<'_> = call.read()?;
     let [stream] = required([("streamName", plain(&request.stream_name))])?;
     let mode = stream_mode(request.stream_mode_details.as_ref())?;
-    match plain(&request.record_distribution_strategy) {
-        None | Some("USER_PARTITION_KEY") => {}
-        Some("AUTO") => return Err(invalid("RecordDistributionStrategy AUTO is not modelled by this local endpoint.")),
-        Some(other) => {
-            return Err(not_in_set("recordDistributionStrategy", other, &["AUTO", "USER_PARTITION_KEY"]));
-        }
-    }
+    let distribution = distribution(plain(&request.record_distribution_strategy))?.unwrap_or_default();
     let request = CreateStreamRequest {
         stream,
         shard_count: request.shard_count,
         mode,
+        distribution,
         record_kib_max: request.max_record_size_in_kib,
         tags: request.tags,
     };
@@ -119,7 +122,10 @@ pub fn describe_stream_summary<'m>(model: &'m mut Model, call: &Call<'_>) -> Res
     let request: StreamOnly<'_> = call.read()?;
     let stream = model.stream_name(plain(&request.stream_name), plain(&request.stream_arn))?;
     let summary = model.describe_stream_summary(call.now_ms, stream)?;
+    // Only streams on demand have it.
+    let distribution = (summary.mode == StreamMode::OnDemand).then(|| summary.distribution.name());
     let more = Map::new()
+        .with_some("RecordDistributionStrategy", distribution)
         .with("OpenShardCount", summary.open_shards)
         .with("ConsumerCount", summary.consumers)
         .with("MaxRecordSizeInKiB", summary.record_kib_max);

@@ -202,3 +202,54 @@ fn records_say_whether_their_stream_was_encrypted_when_they_were_put() {
     let read: Vec<_> = page["Records"].as_array().unwrap().iter().map(|r| r["EncryptionType"].clone()).collect();
     assert_eq!(read, said);
 }
+
+#[test]
+fn stream_that_distributes_records_takes_them_without_keys_and_evenly() {
+    let mut endpoint = endpoint();
+    let auto = json!({"StreamName": "s", "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+        "RecordDistributionStrategy": "AUTO"});
+    endpoint.ok("CreateStream", &auto);
+    let summary = endpoint.ok("DescribeStreamSummary", &json!({"StreamName": "s"}));
+    assert_eq!(summary["StreamDescriptionSummary"]["RecordDistributionStrategy"], "AUTO");
+
+    // Not a hash key, which nobody looks at here.
+    let keyed = json!({"Data": "AAAA", "PartitionKey": "k", "ExplicitHashKey": "0"});
+    let records: Vec<_> = (0..400).map(|n| if n == 7 { keyed.clone() } else { json!({"Data": "AAAA"}) }).collect();
+    let put = endpoint.ok("PutRecords", &json!({"StreamName": "s", "Records": records}));
+    let mut per_shard = std::collections::BTreeMap::new();
+    for placed in put["Records"].as_array().unwrap() {
+        *per_shard.entry(placed["ShardId"].to_string()).or_insert(0) += 1;
+    }
+    assert!(per_shard.len() == 4 && per_shard.values().all(|count| (60..140).contains(count)), "{per_shard:?}");
+
+    let asked =
+        json!({"StreamName": "s", "ShardId": put["Records"][7]["ShardId"], "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = endpoint.ok("GetShardIterator", &asked)["ShardIterator"].clone();
+    let page = endpoint.ok("GetRecords", &json!({"ShardIterator": iterator}));
+    let keys: Vec<_> = page["Records"].as_array().unwrap().iter().filter_map(|r| r.get("PartitionKey")).collect();
+    assert_eq!(keys, [&json!("k")], "the one that was given");
+
+    let empty = json!({"StreamName": "s", "Data": "", "PartitionKey": ""});
+    assert_eq!(endpoint.refused("PutRecord", &empty).0, "ValidationException");
+    let ordered = json!({"StreamName": "s", "Data": "", "SequenceNumberForOrdering": "0"});
+    assert_eq!(endpoint.refused("PutRecord", &ordered).0, "InvalidArgumentException");
+
+    let arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let by_key = json!({"StreamARN": arn, "RecordDistributionStrategy": "USER_PARTITION_KEY"});
+    assert_eq!(endpoint.ok("UpdateStreamRecordDistributionStrategy", &by_key), Value::Null);
+    let (exception, message) = endpoint.refused("PutRecord", &json!({"StreamName": "s", "Data": ""}));
+    assert_eq!(exception, "ValidationException");
+    assert!(message.contains("Value null at 'partitionKey'"), "{message}");
+}
+
+#[test]
+fn provisioned_stream_does_not_distribute_records() {
+    let mut endpoint = endpoint().with_stream();
+    let auto = json!({"StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+        "RecordDistributionStrategy": "AUTO"});
+    assert_eq!(endpoint.refused("UpdateStreamRecordDistributionStrategy", &auto).0, "InvalidArgumentException");
+    let made = json!({"StreamName": "t", "ShardCount": 1, "RecordDistributionStrategy": "AUTO"});
+    assert_eq!(endpoint.refused("CreateStream", &made).0, "InvalidArgumentException");
+    let summary = endpoint.ok("DescribeStreamSummary", &json!({"StreamName": "s"}));
+    assert_eq!(summary["StreamDescriptionSummary"].get("RecordDistributionStrategy"), None);
+}

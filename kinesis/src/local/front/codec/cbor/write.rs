@@ -62,16 +62,19 @@ pub fn get_records(page: GetRecordsAnswer<'_>) -> Pieces {
     head(begin, Header::Array(Some(page.records.len())));
     for record in page.records {
         let body = body.room(record.data.len() + record.partition_key.len() + RECORD_BYTES);
-        // The heads that are the same in every record are written out: {4 or 5 members, text of 56, tag 1 and 64 bits.
-        body.push(if record.encrypted { 0xa5 } else { 0xa4 });
+        // The heads that are the same in every record are written out: {members, text of 56, tag 1 and 64 bits.
+        let has_key = !record.partition_key.is_empty();
+        body.push(0xa3 + u8::from(has_key) + u8::from(record.encrypted));
         body.extend_from_slice(b"\x6eSequenceNumber\x78\x38");
         body.extend_from_slice(record.sequence_digits);
         body.extend_from_slice(b"\x78\x1bApproximateArrivalTimestamp\xc1");
         push_int(body, record.arrival_ms);
         body.extend_from_slice(b"\x64Data");
         push_bytes(body, record.data);
-        body.extend_from_slice(b"\x6cPartitionKey");
-        push_text(body, record.partition_key);
+        if has_key {
+            body.extend_from_slice(b"\x6cPartitionKey");
+            push_text(body, record.partition_key);
+        }
         if record.encrypted {
             body.extend_from_slice(b"\x6eEncryptionType\x63KMS");
         }
