@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use weir_kinesis::local::{Certificate, Keys, LocalEndpoint, LocalSettings, LocalThread};
+use weir_kinesis::local::{Certificate, Keys, LocalEndpoint, LocalSettings, LocalThread, ModelSettings};
 
 const PACKAGES: [&str; 7] = [
     "boto3==1.44.5",
@@ -44,7 +44,9 @@ fn every_stated_constraint_is_refused_by_name() {
 #[test]
 fn clients_wait_page_and_type_as_people_do() {
     let Some(python) = python("clients_wait_page_and_type_as_people_do") else { return };
-    let endpoint = start(LocalSettings::default());
+    // With the limits that `weir local` keeps unless told otherwise: clients bear them.
+    let model = ModelSettings { throughput_limits: true, ..ModelSettings::default() };
+    let endpoint = start(LocalSettings { model, ..LocalSettings::default() });
     judge(python, "client_judge.py", [endpoint.url()], 25);
     endpoint.stop().expect("it did not panic");
 }
