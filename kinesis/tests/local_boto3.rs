@@ -37,7 +37,7 @@ fn every_stated_constraint_is_refused_by_name() {
     let Some(python) = python("every_stated_constraint_is_refused_by_name") else { return };
     let endpoint = start(LocalSettings::default());
     endpoint.create_stream("judged.constraints", 1).expect("a new name");
-    judge(python, "constraint_judge.py", [endpoint.url()], 450);
+    judge(python, "constraint_judge.py", [endpoint.url()], 590);
     endpoint.stop().expect("it did not panic");
 }
 

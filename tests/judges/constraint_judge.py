@@ -1,16 +1,18 @@
-"""Every constraint that the service's own model states, broken once.
+"""Every constraint that the service's own model states, broken once, and met at its very bound.
 
     constraint_judge.py ENDPOINT_URL
 
 Takes the model from botocore, begins with a request that is good for each operation, breaks one constraint of one
 member at a time (absent, too short, too long, too small, too large, no such word, not of the pattern), and expects a
-ValidationException that names the member. Prints one line a check and `judged: N checks` at the end; leaves with status
+ValidationException that names the member. What is just short or long, small or large enough must not be refused for
+that: it gets no ValidationException, whatever else is said of it. Prints one line a check and `judged: N checks` at the end; leaves with status
 1 after all of them if one failed.
 """
 
 import base64
 import copy
 import json
+import re
 import sys
 
 import botocore.session
@@ -99,6 +101,47 @@ def violations(shape):
             yield "too many", {f"k{n}": "v" for n in range(high + 1)}
 
 
+def bounds(shape):
+    """(which bound is met, a value that meets it). Texts only where a 1 or two make one of the pattern."""
+    stated = shape.metadata
+    low, high = stated.get("min"), stated.get("max")
+    kind = shape.type_name
+    if kind == "string" and "enum" not in stated:
+        text = re.compile(stated.get("pattern", ".*"))
+        for what, length in (("just long enough", low), ("just short enough", high)):
+            if length and text.fullmatch("1" * length):
+                yield what, "1" * length
+    elif kind in ("integer", "long"):
+        if low is not None:
+            yield "just large enough", low
+        if high is not None:
+            yield "just small enough", high
+    elif kind == "blob":
+        yield "empty", ""
+        yield "just short enough", base64.b64encode(bytes(high)).decode()
+
+
+def met(shape, request, path=()):
+    """(path, which bound is met, the request that meets it)."""
+    for name, member in shape.members.items():
+        here = (*path, name)
+        for what, value in bounds(member):
+            yield here, what, put({} if name == "NextToken" and "ShardFilter" in request else request, here, value)
+        if member.type_name == "structure" and get(request, here) is not None:
+            yield from met(member, request, here)
+        if member.type_name == "list" and get(request, here):
+            element = member.member
+            if element.type_name == "structure":
+                yield from met(element, request, (*here, 0))
+            for what, value in bounds(element):
+                yield (*here, 0), what, put(request, (*here, 0), value)
+        if member.type_name == "map" and get(request, here):
+            for what, value in bounds(member.key):
+                yield (*here, "key"), what, put(request, here, {value: "v"})
+            for what, value in bounds(member.value):
+                yield (*here, "value"), what, put(request, here, {"k": value})
+
+
 def good_of(shape):
     return {"PartitionKey": "k", "Data": "AAAA"} if shape.type_name == "structure" else shape.enum[0] if getattr(
         shape, "enum", None) else "k"
@@ -184,6 +227,14 @@ def main(url):
                 told = exception == "ValidationException" and status == 400
                 named = last.lower() in message.lower() and "validation error" in message
                 if told and named:
+                    print(f"ok {name} {where} {what}")
+                else:
+                    failed.append((name, where, what, status, exception, message[:160]))
+            for path, what, body in met(shape, good) if shape else ():
+                status, exception, message = call(name, body)
+                where = ".".join(str(part) for part in path)
+                checks += 1
+                if status in (200, 400) and exception not in ("ValidationException", "SerializationException"):
                     print(f"ok {name} {where} {what}")
                 else:
                     failed.append((name, where, what, status, exception, message[:160]))
