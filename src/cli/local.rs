@@ -64,8 +64,7 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
     let certificate = args.tls.then(|| certificate(&args.listen)).transpose()?;
     let bundle = certificate.as_ref().map(Bundle::write).transpose()?;
     let model = ModelSettings {
-        // Never the same unasked: tokens and request ids of an earlier life must not be taken for this one's.
-        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+        seed: args.seed,
         throughput_limits: !args.no_limits,
         memory_bytes_max: Some(args.memory),
         stamps_may_fall: true,

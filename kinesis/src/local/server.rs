@@ -90,9 +90,10 @@ impl Answering {
 }
 
 impl Service {
-    fn new(settings: LocalSettings) -> Service {
+    fn new(mut settings: LocalSettings) -> Service {
         let tls = settings.certificate.map(|certificate| certificate.identity);
-        let mut front = Front::new(settings.model.seed).with_keys(settings.keys);
+        let seed = *settings.model.seed.get_or_insert_with(|| fastrand::u64(..));
+        let mut front = Front::new(seed).with_keys(settings.keys);
         settings.faults.into_iter().for_each(|fault| front.faults_mut().add(fault));
         let answering =
             Answering { model: Model::new(settings.model), front, clock: Clock::default(), trimming_said: false };

@@ -163,7 +163,7 @@ impl World {
     fn new(history: History) -> World {
         let mut rng = fastrand::Rng::with_seed(history.seed ^ 0x5eed);
         let mut model = Model::new(ModelSettings {
-            seed: history.seed,
+            seed: Some(history.seed),
             create_delay_ms: 0,
             update_delay_ms: history.update_delay_ms,
             visible_after_ms: history.visible_after_ms,

@@ -2,6 +2,8 @@
 //!
 //! A consumer is CREATING, then ACTIVE, then DELETING, then gone, each for as long as a stream is.
 
+use serde::{Deserialize, Serialize};
+
 use super::tags::{Tags, add, check_tags};
 use super::token::ListToken;
 use super::validation::{LISTING_LIMIT_MAX, Violations};
@@ -73,7 +75,7 @@ pub struct ListConsumersAnswer {
     pub next_token: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Consumer {
     pub arn: String,
     pub created_ms: i64,
@@ -193,9 +195,9 @@ impl Model {
         let mut violations = Violations::new();
         violations.range("maxResults", max_results, 1, LISTING_LIMIT_MAX);
         violations.finish()?;
-        let seed = self.settings.seed;
+        let seed = self.token_seed;
         let stream = self.stream_name(None, Some(stream_arn))?;
-        let (found, _) = self.stream_mut(stream)?;
+        let (found, _) = self.look_up(stream)?;
         let after = next_token.map(|token| {
             let token = ListToken::open(ListToken::CONSUMERS, seed, token)
                 .filter(|token| token.stream == stream && token.generation == found.generation)

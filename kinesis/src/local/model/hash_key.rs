@@ -1,9 +1,10 @@
 //! Where a record goes: MD5 of its partition key as a number, and hash key ranges that cover every number once.
 
 use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
 
 /// The shards' hash key range, both ends belonging to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashKeyRange {
     /// Least hash key of the range.
     pub first: u128,

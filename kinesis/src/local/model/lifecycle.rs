@@ -100,6 +100,7 @@ impl Model {
             shard_count,
         });
         self.streams.insert(request.stream.into(), stream);
+        self.journal.iter_mut().for_each(|journal| journal.changed(request.stream));
         Ok(())
     }
 
@@ -107,6 +108,7 @@ impl Model {
     pub fn activate(&mut self, stream: &str) {
         let now_ms = self.now_ms;
         self.streams.get_mut(stream).into_iter().for_each(|stream| stream.active_from_ms = now_ms);
+        self.journal.iter_mut().for_each(|journal| journal.changed(stream));
     }
 
     /// DeleteStream: gone once `delete_delay_ms` have passed.
@@ -132,7 +134,9 @@ impl Model {
         stream.gone_at_ms = Some(gone_at_ms);
         if gone_at_ms <= now_ms {
             let name = stream.name.clone();
-            self.streams.remove(&name);
+            if let (Some(gone), Some(journal)) = (self.streams.remove(&name), &mut self.journal) {
+                journal.gone(now_ms, &gone);
+            }
         }
         Ok(())
     }

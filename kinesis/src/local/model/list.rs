@@ -130,7 +130,7 @@ impl Model {
     /// `ValidationException`, `ResourceNotFoundException`.
     pub fn describe_stream_summary(&mut self, now_ms: i64, stream: &str) -> Result<StreamSummary, ModelError> {
         let now_ms = self.advance(now_ms);
-        Ok(self.stream_mut(stream)?.0.summary(now_ms))
+        Ok(self.look_up(stream)?.0.summary(now_ms))
     }
 
     /// DescribeStream: at most 100 shards an answer, behind `exclusive_start` if that is given.
@@ -149,7 +149,7 @@ impl Model {
         exclusive_start.inspect(|shard| violations.name("exclusiveStartShardId", shard));
         violations.finish()?;
         let now_ms = self.advance(now_ms);
-        let (found, cx) = self.stream_mut(stream)?;
+        let (found, cx) = self.look_up(stream)?;
         let after = exclusive_start.map(|shard| cx.shard_id(shard, stream)).transpose()?;
         let all = found.visible_shards(now_ms).iter();
         let (shards, has_more_shards) = page(all.filter(|shard| Some(shard.id) > after), limit, DESCRIBE_PAGE);
@@ -175,7 +175,7 @@ impl Model {
         let by_token = match request.next_token {
             None => None,
             Some(token) => {
-                let token = ListToken::open(ListToken::STREAMS, self.settings.seed, token)
+                let token = ListToken::open(ListToken::STREAMS, self.token_seed, token)
                     .ok_or_else(|| invalid("Invalid NextToken."))?;
                 not_expired(&token, now_ms)?;
                 Some(token.stream)
@@ -193,7 +193,7 @@ impl Model {
                 filter: String::new(),
                 stream: last.name.clone(),
             };
-            token.seal(ListToken::STREAMS, self.settings.seed)
+            token.seal(ListToken::STREAMS, self.token_seed)
         });
         Ok(ListStreamsAnswer { streams, has_more_streams, next_token })
     }
@@ -209,7 +209,7 @@ impl Model {
         request.exclusive_start.inspect(|shard| violations.name("exclusiveStartShardId", shard));
         violations.finish()?;
         let now_ms = self.advance(now_ms);
-        let seed = self.settings.seed;
+        let seed = self.token_seed;
         let token = match (request.stream, request.next_token) {
             (Some(_), Some(_)) => {
                 return Err(invalid("NextToken and StreamName cannot be provided together."));
@@ -235,7 +235,7 @@ impl Model {
             }
         };
         let name = token.as_ref().map_or(request.stream, |token| Some(&token.stream)).unwrap_or_default();
-        let (found, cx) = self.stream_mut(name)?;
+        let (found, cx) = self.look_up(name)?;
         let second = |time_ms: i64| time_ms.div_euclid(1_000);
         if request.created_ms.is_some_and(|created_ms| second(created_ms) != second(found.created_ms)) {
             return Err(cx.no_stream(name));

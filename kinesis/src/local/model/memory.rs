@@ -60,6 +60,7 @@ impl Model {
         for stream in self.streams.values_mut() {
             let before = stream.shards.record_count();
             stream.raise_floor(floor_ms);
+            self.journal.iter_mut().for_each(|journal| journal.changed(&stream.name));
             self.trimmed_for_memory += u64::try_from(before - stream.shards.record_count()).expect("a count");
         }
         true

@@ -16,6 +16,7 @@ mod consumers;
 mod context;
 mod error;
 mod hash_key;
+mod journal;
 mod lifecycle;
 mod list;
 mod memory;
@@ -39,6 +40,7 @@ pub use attributes::{Limits, MonitoringChange, SHARD_METRICS};
 pub use consumers::{ConsumerDescription, ConsumerName, ConsumerStatus, ListConsumersAnswer};
 pub use error::{ErrorCode, ModelError};
 pub use hash_key::{HashKeyRange, even_range, hash_key_of};
+pub use journal::{PutEntryHead, beginning_entries, put_entry_head};
 pub use lifecycle::CreateStreamRequest;
 pub use list::{
     ListShardsAnswer, ListShardsRequest, ListStreamsAnswer, ListStreamsRequest, ShardFilter, StreamDescription,
@@ -55,6 +57,7 @@ pub use tags::{Tags, TagsPage};
 pub use validation::{PARTITION_KEY_CHARS_MAX, Violations};
 
 use context::{Context, invalid, shard_limit_exceeded, take_arn_apart};
+use journal::Journal;
 use stream::Stream;
 
 /// One account's streams in one region. See the module's head.
@@ -62,6 +65,8 @@ use stream::Stream;
 pub struct Model {
     settings: ModelSettings,
     rng: fastrand::Rng,
+    /// What tokens are checked by: outlives the process if what is here does.
+    token_seed: u64,
     /// The latest time any call has told.
     now_ms: i64,
     /// The time that the present call has told.
@@ -74,15 +79,18 @@ pub struct Model {
     /// Not less than what records take, as counted last and added to since.
     held_bytes_at_most: u64,
     trimmed_for_memory: u64,
+    /// What has changed, if that is to be noted.
+    journal: Option<Journal>,
 }
 
 impl Model {
     /// An account without streams.
     pub fn new(settings: ModelSettings) -> Model {
-        let rng = fastrand::Rng::with_seed(settings.seed);
+        let seed = settings.seed();
         Model {
             settings,
-            rng,
+            rng: fastrand::Rng::with_seed(seed),
+            token_seed: seed,
             now_ms: i64::MIN,
             told_ms: i64::MIN,
             generations: 0,
@@ -91,6 +99,7 @@ impl Model {
             throttled_puts: 0,
             held_bytes_at_most: 0,
             trimmed_for_memory: 0,
+            journal: None,
         }
     }
 
@@ -149,13 +158,28 @@ impl Model {
         self.told_ms = now_ms;
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
-        self.streams.retain(|_, stream| stream.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));
+        let mut journal = self.journal.as_mut();
+        self.streams.retain(|_, stream| {
+            let stays = stream.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms);
+            if let Some(journal) = journal.as_mut().filter(|_| !stays) {
+                journal.gone(now_ms, stream);
+            }
+            stays
+        });
         let round_ms = self.settings.update_delay_ms;
         for stream in self.streams.values_mut() {
+            let was_reshaping = stream.reshaping.as_ref().is_some_and(|reshaping| reshaping.due_ms <= now_ms);
             let changed_ms = stream.reshape(now_ms, round_ms);
+            let shards = stream.shards.all().len();
             stream.shards.forget_closed_before(stream.horizon_ms(now_ms));
+            let consumers = stream.consumers.len();
             stream.consumers.retain(|_, consumer| consumer.gone_at_ms.is_none_or(|gone_at_ms| now_ms < gone_at_ms));
             self.now_ms = self.now_ms.max(changed_ms.unwrap_or(now_ms));
+            let has_changed =
+                was_reshaping || stream.shards.all().len() != shards || stream.consumers.len() != consumers;
+            if let Some(journal) = journal.as_mut().filter(|_| has_changed) {
+                journal.changed(&stream.name);
+            }
         }
         self.now_ms
     }
@@ -164,7 +188,14 @@ impl Model {
         self.streams.values().map(|stream| stream.shards.open_count()).sum()
     }
 
+    /// The stream, to change anything of it but its records.
     fn stream_mut(&mut self, name: &str) -> Result<(&mut Stream, Context<'_>), ModelError> {
+        self.journal.iter_mut().for_each(|journal| journal.changed(name));
+        self.look_up(name)
+    }
+
+    /// The stream, to look at it, or for its records: what becomes of those is noted elsewhere.
+    fn look_up(&mut self, name: &str) -> Result<(&mut Stream, Context<'_>), ModelError> {
         let mut violations = Violations::new();
         violations.name("streamName", name);
         violations.finish()?;
@@ -176,5 +207,7 @@ impl Model {
     }
 }
 
+#[cfg(test)]
+pub(super) mod histories;
 #[cfg(test)]
 mod tests;

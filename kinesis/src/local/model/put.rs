@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::journal::PutNote;
 use super::sequence::SequenceNumber;
 use super::shard::{ShardId, StoredRecord};
 use super::stream::{Distribution, Stream};
@@ -101,7 +102,7 @@ impl Model {
         }
         violations.name("streamName", stream);
         violations.finish()?;
-        let (found, cx) = self.stream_mut(stream)?;
+        let (found, cx) = self.look_up(stream)?;
         found.usable(now_ms, cx)?;
         if let Some(ordering) = ordering {
             if auto {
@@ -148,7 +149,7 @@ impl Model {
         }
         violations.name("streamName", stream);
         violations.finish()?;
-        let (found, cx) = self.stream_mut(stream)?;
+        let (found, cx) = self.look_up(stream)?;
         found.usable(now_ms, cx)?;
         let bytes: usize = entries.iter().map(|entry| entry.partition_key.len() + entry.data.len()).sum();
         if bytes > REQUEST_BYTES_MAX {
@@ -176,14 +177,16 @@ impl Model {
         stream: &str,
         entries: impl IntoIterator<Item = (u128, PutEntry<'e>)>,
     ) -> PutAnswer {
-        let Model { streams, rng, settings, told_ms, put_throttle, throttled_puts, .. } = self;
+        // Where records go depends on what was changed before them.
+        self.note_changed();
+        let Model { streams, rng, settings, told_ms, put_throttle, throttled_puts, journal, .. } = self;
         let mut coins = fastrand::Rng::with_seed(put_throttle.map_or(0, |throttle| throttle.seed));
         let cx = Context { account: &settings.account };
         let limited = settings.throughput_limits;
         let stamp_ms = if settings.stamps_may_fall { *told_ms } else { now_ms };
         let stream = streams.get_mut(stream).expect("looked up by the caller");
         let horizon_ms = stream.horizon_ms(now_ms);
-        stream.last_arrival_ms = now_ms;
+        let mut noted = journal.as_ref().map(|_| PutNote::new(stream.generation, now_ms, stamp_ms));
         let mut added_bytes = 0;
         let auto = stream.distribution == Distribution::Auto;
         let answer = entries.into_iter().map(|(hash_key, entry)| {
@@ -209,6 +212,8 @@ impl Model {
             let index = stream.last_index;
             shard.trim(horizon_ms);
             let sequence = shard.sequence(index, now_ms);
+            stream.last_arrival_ms = now_ms;
+            noted.iter_mut().for_each(|noted| noted.record(id, index, entry.partition_key, &entry.data));
             let before = shard.held_bytes;
             shard.push(StoredRecord {
                 index,
@@ -222,6 +227,9 @@ impl Model {
             Ok(Placed { shard: id, sequence })
         });
         let answer = answer.collect();
+        if let (Some(journal), Some(noted)) = (journal, noted) {
+            journal.put(noted);
+        }
         self.keep_within_memory(added_bytes);
         answer
     }

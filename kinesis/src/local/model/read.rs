@@ -129,8 +129,8 @@ impl Model {
         }
         violations.finish()?;
         let now_ms = self.advance(now_ms);
-        let (seed, limited) = (self.settings.seed, self.settings.throughput_limits);
-        let (found, cx) = self.stream_mut(stream)?;
+        let (seed, limited) = (self.token_seed, self.settings.throughput_limits);
+        let (found, cx) = self.look_up(stream)?;
         let id = cx.shard_id(shard, stream)?;
         if let Some(shard) = found.shards.get_mut(id).filter(|_| limited) {
             shard.throughput.iterator(now_ms).map_err(|exceeded| exceeded.error(id, stream, cx))?;
@@ -164,7 +164,7 @@ impl Model {
 
     /// The stream and shard that an iterator of ours is for, expired or not.
     pub fn place_of(&self, iterator: &str) -> Option<(String, ShardId)> {
-        IteratorToken::open(self.settings.seed, iterator).map(|token| (token.stream, token.shard))
+        IteratorToken::open(self.token_seed, iterator).map(|token| (token.stream, token.shard))
     }
 
     /// GetRecords: the next page at an iterator.
@@ -184,16 +184,16 @@ impl Model {
         violations.range("limit", limit, 1, GET_RECORDS_LIMIT_MAX);
         violations.characters("shardIterator", iterator, 1, ITERATOR_CHARS_MAX);
         violations.finish()?;
-        let (seed, limited) = (self.settings.seed, self.settings.throughput_limits);
+        let (seed, limited) = (self.token_seed, self.settings.throughput_limits);
         let token = IteratorToken::open(seed, iterator).ok_or_else(|| invalid("Invalid ShardIterator."))?;
         if now_ms - token.issued_ms > TOKEN_LIFE_MS {
             return Err(ModelError::new(ErrorCode::ExpiredIterator, expiry(token.issued_ms, now_ms)));
         }
-        let on_extra_page = self.settings.shard_end.is_on_extra_page(seed, token.shard);
+        let on_extra_page = self.settings.shard_end.is_on_extra_page(self.settings.seed(), token.shard);
         let visible_after_ms = self.settings.visible_after_ms;
         let one_in = self.settings.empty_page_one_in;
         let may_be_empty = one_in > 0 && self.rng.u32(0..one_in) == 0;
-        let (found, cx) = self.stream_mut(&token.stream)?;
+        let (found, cx) = self.look_up(&token.stream)?;
         let there = found.is_usable(now_ms) && found.generation == token.generation;
         let horizon_ms = found.horizon_ms(now_ms);
         let shard = found.shards.get_mut(token.shard).filter(|_| there);
@@ -214,7 +214,7 @@ impl Model {
             shard.throughput.page(now_ms, shard.records.range(start..end).map(StoredRecord::bytes).sum());
         }
 
-        let (found, _) = self.stream_mut(&token.stream)?;
+        let (found, _) = self.look_up(&token.stream)?;
         let found = &*found;
         let shard = found.shards.get(token.shard).expect("found above");
         let rest = shard.records.range(start..end);

@@ -5,6 +5,8 @@
 //! boundary that is to be and is not yet, then merging over every boundary that is and is not to be, each round
 //! `update_delay_ms` after the one before; shards of a round in between are short-lived, as the service's are.
 
+use serde::{Deserialize, Serialize};
+
 use super::hash_key::even_range;
 use super::shard::{Shard, ShardId};
 use super::shards::Shards;
@@ -19,14 +21,14 @@ const SCALINGS_MAX: usize = 10;
 const DAY_MS: i64 = 86_400_000;
 
 /// A change under way.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reshaping {
     /// When the next of it is done.
     pub due_ms: i64,
     goal: Goal,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Goal {
     Step(Step),
     /// So many even ranges.
@@ -34,7 +36,7 @@ enum Goal {
 }
 
 /// One change of open shards into their children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Step {
     Split { parent: ShardId, at: u128 },
     Merge { parents: [ShardId; 2] },

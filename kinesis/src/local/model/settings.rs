@@ -9,8 +9,9 @@ pub struct ModelSettings {
     pub region: String,
     /// Account number in ARNs and messages.
     pub account: String,
-    /// Seeds sequence gaps, empty pages and the check in tokens.
-    pub seed: u64,
+    /// Seeds sequence gaps, empty pages, how closed shards end, and the check in tokens. `None`: an endpoint draws one at
+    /// each start, so that no token of an earlier life is taken for one of this; a bare model has 0.
+    pub seed: Option<u64>,
     /// How long a stream stays CREATING, in ms; 0: it is ACTIVE at once.
     pub create_delay_ms: i64,
     /// How long a stream stays DELETING, in ms; 0: it is gone at once.
@@ -39,7 +40,7 @@ impl Default for ModelSettings {
         ModelSettings {
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
-            seed: 0,
+            seed: None,
             create_delay_ms: 500,
             delete_delay_ms: 500,
             update_delay_ms: 500,
@@ -51,6 +52,12 @@ impl Default for ModelSettings {
             throughput_limits: false,
             empty_page_one_in: 0,
         }
+    }
+}
+
+impl ModelSettings {
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
     }
 }
 

@@ -4,14 +4,24 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::hash_key::HashKeyRange;
 use super::sequence::{INDEX_MAX, SEQUENCE_DIGITS, SequenceNumber};
 use super::throughput::Throughput;
 
 /// A shard's number within its stream; shown as `shardId-` and twelve digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32")]
 pub struct ShardId(u32);
+
+impl TryFrom<u32> for ShardId {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<ShardId, String> {
+        ShardId::from_number(number).ok_or_else(|| format!("{number} is no shard's number: it has 31 bits"))
+    }
+}
 
 impl ShardId {
     /// Greatest number the service accepts in a shard's id.
@@ -78,12 +88,12 @@ impl StoredRecord {
 }
 
 /// When a shard stopped taking records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Closed {
     pub at_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Shard {
     pub id: ShardId,
     pub range: HashKeyRange,
@@ -93,10 +103,13 @@ pub(super) struct Shard {
     /// What its sequence numbers begin with; greater than its parents'.
     pub created_s: u64,
     pub closed: Option<Closed>,
+    #[serde(skip, default = "Throughput::new")]
     pub throughput: Throughput,
     /// Memory that the records take, about.
+    #[serde(skip)]
     pub held_bytes: u64,
     /// Rising by index. Trimmed at the front.
+    #[serde(skip)]
     pub records: VecDeque<StoredRecord>,
 }
 

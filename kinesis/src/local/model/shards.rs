@@ -2,19 +2,56 @@
 //!
 //! The open shards cover every hash key exactly once, at every moment: a parent closes and its children open in one step.
 
+use serde::{Deserialize, Serialize};
+
 use super::hash_key::{HashKeyRange, even_range};
 use super::shard::{Closed, Shard, ShardId};
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub(super) struct Shards {
     /// By rising id. Those that are gone leave gaps.
     all: Vec<Shard>,
     /// By rising range.
+    #[serde(skip)]
     open: Vec<Open>,
     /// The number of the next shard: numbers rise over the stream's life and are never used twice.
     next: u32,
     /// When the first of the closed shards was closed; `i64::MAX` if none is.
+    #[serde(skip)]
     first_closed_ms: i64,
+}
+
+/// Shards as they are written down, from which all else follows.
+#[derive(Deserialize)]
+struct Written {
+    all: Vec<Shard>,
+    next: u32,
+}
+
+impl TryFrom<Written> for Shards {
+    type Error = &'static str;
+
+    fn try_from(Written { all, next }: Written) -> Result<Shards, &'static str> {
+        if !all.is_sorted_by(|a, b| a.id < b.id) || all.last().is_some_and(|last| last.id.number() >= next) {
+            return Err("shards are not in the order of their numbers");
+        }
+        let mut open: Vec<_> = all.iter().filter(|shard| shard.closed.is_none()).collect();
+        open.sort_by_key(|shard| shard.range.first);
+        let mut expected = Some(0);
+        for shard in &open {
+            if expected != Some(shard.range.first) || shard.range.last < shard.range.first {
+                return Err("open shards do not cover every hash key once");
+            }
+            expected = shard.range.last.checked_add(1);
+        }
+        if open.is_empty() || expected.is_some() {
+            return Err("open shards do not cover every hash key once");
+        }
+        let open = open.into_iter().map(|shard| Open { last: shard.range.last, id: shard.id }).collect();
+        let first_closed_ms = all.iter().filter_map(|shard| shard.closed).map(|closed| closed.at_ms).min();
+        Ok(Shards { all, open, next, first_closed_ms: first_closed_ms.unwrap_or(i64::MAX) })
+    }
 }
 
 /// An open shard as routing needs it.
@@ -37,6 +74,16 @@ impl Shards {
     /// All that are there, by rising id.
     pub fn all(&self) -> &[Shard] {
         &self.all
+    }
+
+    /// Takes over the records of those that are the same shards.
+    pub fn take_records(&mut self, from: &mut Shards) {
+        for shard in &mut self.all {
+            if let Some(from) = from.get_mut(shard.id) {
+                shard.records = std::mem::take(&mut from.records);
+                shard.held_bytes = std::mem::take(&mut from.held_bytes);
+            }
+        }
     }
 
     /// Forgets records that came before this.

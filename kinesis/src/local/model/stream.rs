@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::attributes::SHARD_METRICS;
 use super::consumers::Consumer;
 use super::hash_key::hash_key_of;
 use super::reshard::Reshaping;
@@ -39,7 +42,7 @@ impl StreamStatus {
 }
 
 /// Who decides how many shards there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StreamMode {
     /// The caller does.
     #[default]
@@ -59,7 +62,7 @@ impl StreamMode {
 }
 
 /// Who decides which shard takes a record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Distribution {
     /// The hash of its partition key, or the hash key that is given, does.
     #[default]
@@ -78,7 +81,7 @@ impl Distribution {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Stream {
     pub name: Box<str>,
     pub arn: String,
@@ -102,6 +105,7 @@ pub(super) struct Stream {
     /// which is not, and so on. Nothing is here before it was ever encrypted.
     pub encryption_changes: Vec<u64>,
     /// The metrics wanted of each shard, in the service's order.
+    #[serde(deserialize_with = "known_metrics")]
     pub shard_metrics: Vec<&'static str>,
     /// UPDATING until then because a setting was changed.
     pub updating_until_ms: i64,
@@ -118,6 +122,14 @@ pub(super) struct Stream {
     pub last_index: u64,
     /// Records ever taken, trimmed ones too.
     pub records_taken: u64,
+}
+
+fn known_metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<&'static str>, D::Error> {
+    let known = |name: String| {
+        let metric = SHARD_METRICS.into_iter().find(|metric| **metric == name);
+        metric.ok_or_else(|| serde::de::Error::custom(format_args!("`{name}` is no metric of a shard")))
+    };
+    Vec::<String>::deserialize(from)?.into_iter().map(known).collect()
 }
 
 pub(super) struct NewStream<'a> {

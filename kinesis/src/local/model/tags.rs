@@ -75,7 +75,7 @@ impl Model {
         violations.name("streamName", stream);
         violations.finish()?;
         let _ = self.advance(now_ms);
-        let (found, _) = self.stream_mut(stream)?;
+        let (found, _) = self.look_up(stream)?;
         let count = usize::try_from(limit.unwrap_or(PAGE)).expect("within 1..=50");
         let mut rest = found.tags.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
         let tags = rest.by_ref().take(count).map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod journal;
 mod memory;
 mod reshard;
 mod settings;
@@ -624,7 +625,7 @@ proptest! {
         visible_after_ms in 0_i64..40,
     ) {
         let settings = ModelSettings {
-            seed,
+            seed: Some(seed),
             create_delay_ms: 0,
             empty_page_one_in: 4,
             visible_after_ms,

@@ -431,7 +431,7 @@ proptest! {
         seed in 0_u64..1_000,
         update_delay_ms in prop::sample::select(vec![0, 1, DELAY]),
     ) {
-        let settings = ModelSettings { seed, update_delay_ms, empty_page_one_in: 5, ..ModelSettings::default() };
+        let settings = ModelSettings { seed: Some(seed), update_delay_ms, empty_page_one_in: 5, ..ModelSettings::default() };
         let mut model = with_shards(2, settings);
         let mut now = T0;
         let mut put: Vec<(u128, SequenceNumber)> = Vec::new();
