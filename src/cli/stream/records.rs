@@ -152,8 +152,11 @@ pub(super) async fn get(client: &Client, args: &GetArgs) -> Result<(), Failure> 
             let limit = u32::try_from(left).unwrap_or(u32::MAX).min(GET_RECORDS_MAX);
             match client.get_records(at.clone(), limit).await {
                 Ok(answer) => {
-                    left -= print(&shard.id, &answer, args.output);
-                    let at_tip = answer.batch.is_empty() && answer.behind_ms.unwrap_or(0) == 0;
+                    let printed = print(&shard.id, &answer, args.output);
+                    left -= printed;
+                    // Not when nothing comes any more: somebody may be writing all the time. A full page says nothing,
+                    // since some endpoints always say that they are not behind.
+                    let at_tip = printed < u64::from(limit) && answer.behind_ms.unwrap_or(0) == 0;
                     iterator = answer.next_iterator.filter(|_| !at_tip);
                 }
                 Err(error) if error.kind == ErrorKind::Throttled => iterator = Some(at),
