@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use weir_kinesis::local::{Keys, LocalEndpoint, LocalSettings, LocalThread, StartError};
+use weir_kinesis::local::{Keys, LocalEndpoint, LocalSettings, LocalThread, StartError, model::ErrorCode};
 
 use crate::{
     failure::{Exit, Failure},
@@ -13,19 +13,25 @@ use crate::{
 const REGION: &str = "us-east-1";
 const KEY: &str = "local";
 
-/// Starts the endpoint on a thread of its own, with streams that are there at once.
+/// Starts the endpoint on a thread of its own, with streams that are there at once. One that its data have stays as it is.
 ///
 /// # Errors
-/// When the address cannot be listened at, or the machine allows no executor: exit code 3.
+/// When the address cannot be listened at, the data cannot be used, or the machine allows no executor: exit code 3.
 pub(crate) fn start(address: &str, settings: LocalSettings, streams: &[(String, u32)]) -> Result<LocalThread, Failure> {
+    let keeps = settings.data.is_some();
     let endpoint = LocalEndpoint::spawn_thread(address, settings).map_err(|error| match error {
         StartError::Environment(error) => Failure::new(Exit::Environment, error.message).with_remedy(error.remedy),
         StartError::Bind(error) => Failure::new(Exit::Environment, error.to_string()),
+        StartError::Data(error) => Failure::new(Exit::Environment, error.to_string()),
     })?;
-    for (name, shards) in streams {
-        endpoint
-            .create_stream(name, *shards)
-            .map_err(|error| Failure::usage(format!("stream {name} cannot be created: {}", error.message)))?;
+    for (at, (name, shards)) in streams.iter().enumerate() {
+        let is_first = streams[..at].iter().all(|(other, _)| other != name);
+        match endpoint.create_stream(name, *shards) {
+            // It was kept, and is as it was.
+            Err(error) if keeps && is_first && error.code == ErrorCode::ResourceInUse => {}
+            created => created
+                .map_err(|error| Failure::usage(format!("stream {name} cannot be created: {}", error.message)))?,
+        }
     }
     Ok(endpoint)
 }

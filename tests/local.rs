@@ -112,3 +112,35 @@ fn flags_of_the_keys_belong_together() {
         assert_eq!(ended.code, Some(2), "{ended:#?}");
     }
 }
+
+#[test]
+fn data_in_use_are_refused_and_are_there_again_after_the_end() {
+    let folder = tempfile::tempdir().expect("a folder of our own");
+    let start = || {
+        let mut command = weir();
+        let _ = command.arg("local").arg("--data").arg(folder.path());
+        command
+    };
+    let local = Local::start(start());
+    let mut put = local.command("any", "any");
+    let _ = put.args(["stream", "put", "s", "--key", "k", "kept"]);
+    assert_eq!(run(put).code, Some(0));
+
+    let mut second = start();
+    let _ = second.args(["--listen", "127.0.0.1:0"]);
+    let said = refusal(&run(second), 3);
+    let dir = folder.path().display();
+    assert_eq!(
+        said,
+        format!("the data in {dir} are in use by another endpoint: end that one, or give another directory")
+    );
+    assert_eq!(local.end().code, Some(0));
+
+    // With the same `--stream`, which is there.
+    let local = Local::start(start());
+    let mut get = local.command("any", "any");
+    let _ = get.args(["stream", "get", "s"]);
+    let got = run(get);
+    assert!(got.stdout.ends_with(" k kept\n"), "{got:#?}");
+    let _ = local.end();
+}

@@ -48,6 +48,10 @@ pub(super) struct LocalArgs {
     /// Memory that records may take; the oldest go when it is reached
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bytes::parse)]
     memory: u64,
+    /// A directory that keeps its streams and records: started with it again, the endpoint goes on where it was,
+    /// even if it was killed
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// What chance is drawn from (which calls a fault happens to, how closed shards end); another each time
     /// unless given
     #[arg(long, value_name = "NUMBER")]
@@ -70,7 +74,8 @@ pub(super) fn main(args: &LocalArgs) -> Result<ExitCode, Failure> {
         stamps_may_fall: true,
         ..ModelSettings::default()
     };
-    let settings = LocalSettings { model, keys: keys.clone(), certificate, faults: args.fault.clone() };
+    let settings =
+        LocalSettings { model, keys: keys.clone(), certificate, faults: args.fault.clone(), data: args.data.clone() };
     let endpoint = endpoint::start(&args.listen, settings, &args.stream)?;
     say(format_args!("listening on {}", endpoint.url()));
     let bundle = bundle.as_ref().map(|bundle| &*bundle.0);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,8 +21,9 @@ use weir_runtime::signal::{self, Notifier, signal};
 
 use super::admin::{self, Clock};
 use super::certificate::Certificate;
+use super::data::{Chore, Data, DataError};
 use super::faults::Fault;
-use super::front::{Disturbance, Front, Keys};
+use super::front::{self, Disturbance, Front, Keys};
 use super::model::{CreateStreamRequest, Model, ModelError, ModelSettings};
 
 /// Room for 10 MiB of data in base64 and for what is too much of it, so that the service's own words refuse that.
@@ -38,9 +40,12 @@ pub struct LocalSettings {
     pub certificate: Option<Certificate>,
     /// What goes wrong on purpose, from the start.
     pub faults: Vec<Fault>,
+    /// Where its streams and records are kept, to be there again when another endpoint is started with this directory,
+    /// even if this one's process was killed. `None`: in memory alone.
+    pub data: Option<PathBuf>,
 }
 
-/// Why an endpoint did not start on a thread of its own.
+/// Why an endpoint did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The machine does not allow an executor.
@@ -49,6 +54,9 @@ pub enum StartError {
     /// The address cannot be listened at.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// What it keeps cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
 }
 
 /// Model and front, shared by the server's task and whoever asks from outside. The lock is held for one answer.
@@ -62,6 +70,7 @@ struct Answering {
     model: Model,
     front: Front,
     clock: Clock,
+    data: Option<Data>,
     /// Has it been said that records went to keep within memory?
     trimming_said: bool,
 }
@@ -77,7 +86,15 @@ impl Answering {
             return answer.map(Pieces::from);
         }
         let now_ms = self.now_ms();
+        let content_type = front::content_type(&request).to_owned();
+        // What an earlier request changed comes first, or an answer could tell of what is lost.
+        if !self.written(Data::write) {
+            return self.front.failure(now_ms, &content_type);
+        }
         let answer = self.front.answer(&mut self.model, now_ms, request);
+        if !self.keep() {
+            return self.front.failure(now_ms, &content_type);
+        }
         if !self.trimming_said && self.model.trimmed_for_memory() > 0 {
             self.trimming_said = true;
             let bytes_max = self.model.settings().memory_bytes_max.unwrap_or(u64::MAX);
@@ -89,19 +106,53 @@ impl Answering {
     }
 }
 
+impl Answering {
+    /// Is all that has changed in the model on its way to the disk?
+    fn keep(&mut self) -> bool {
+        let Answering { model, data, .. } = self;
+        say(data.as_mut().map_or(Ok(()), |data| data.keep(model)))
+    }
+
+    /// Is all on its way there that was not before?
+    fn written(&mut self, write: fn(&mut Data) -> Result<(), DataError>) -> bool {
+        say(self.data.as_mut().map_or(Ok(()), write))
+    }
+}
+
+/// Whether it was done; says why not.
+fn say(done: Result<(), DataError>) -> bool {
+    done.inspect_err(|error| tracing::warn!("{error}; calls are refused until it can")).is_ok()
+}
+
 impl Service {
-    fn new(mut settings: LocalSettings) -> Service {
+    /// Waits for the disk if it is to keep data.
+    fn new(mut settings: LocalSettings) -> Result<Service, DataError> {
         let tls = settings.certificate.map(|certificate| certificate.identity);
         let seed = *settings.model.seed.get_or_insert_with(|| fastrand::u64(..));
         let mut front = Front::new(seed).with_keys(settings.keys);
         settings.faults.into_iter().for_each(|fault| front.faults_mut().add(fault));
-        let answering =
-            Answering { model: Model::new(settings.model), front, clock: Clock::default(), trimming_said: false };
-        Service { answering: Arc::new(Mutex::new(answering)), tls }
+        let (data, model) = match settings.data {
+            None => (None, Model::new(settings.model)),
+            Some(dir) => {
+                let (data, model) = Data::open(&dir, settings.model)?;
+                (Some(data), model)
+            }
+        };
+        let answering = Answering { model, front, clock: Clock::default(), data, trimming_said: false };
+        Ok(Service { answering: Arc::new(Mutex::new(answering)), tls })
     }
 
     fn lock(&self) -> MutexGuard<'_, Answering> {
         self.answering.lock().expect("a panic under this lock has ended the endpoint")
+    }
+
+    /// Has a file of the data written anew where waiting harms nobody.
+    async fn tidy(self, chore: Chore) {
+        let done = facade::spawn_blocking(move || chore.run()).await;
+        let Answering { data, model, .. } = &mut *self.lock();
+        if let Some(data) = data {
+            data.on_chore_done(done, model);
+        }
     }
 
     async fn serve(self, listener: Listener, mut stop: signal::Listener) {
@@ -124,13 +175,18 @@ impl Service {
         let now_ms = answering.now_ms();
         answering.model.create_stream(now_ms, CreateStreamRequest::provisioned(name, shards))?;
         answering.model.activate(name);
+        answering.keep();
         Ok(())
     }
 }
 
 impl Answers for Service {
     fn answer(&self, request: Request<Bytes>) -> LocalBoxFuture<'static, Response<Pieces>> {
-        let response = self.lock().answer(request);
+        let mut answering = self.lock();
+        let response = answering.answer(request);
+        let chore = answering.data.as_mut().and_then(Data::take_chore);
+        drop(answering);
+        chore.into_iter().for_each(|chore| facade::spawn(self.clone().tidy(chore)).detach());
         match response.extensions().get::<Disturbance>() {
             None => Box::pin(std::future::ready(response)),
             Some(disturbance) => Box::pin(disturbed(*disturbance, response)),
@@ -142,6 +198,14 @@ impl Answers for Service {
         let now_ms = answering.now_ms();
         answering.front.refuse(now_ms, &request)
     }
+}
+
+/// A look, or a change, and then what was changed is kept.
+fn look_and_keep<T>(service: &Service, look: impl FnOnce(&mut Model) -> T) -> T {
+    let mut answering = service.lock();
+    let seen = look(&mut answering.model);
+    answering.keep();
+    seen
 }
 
 /// Does to an answer what a fault asks for.
@@ -171,11 +235,11 @@ impl LocalEndpoint {
     /// Listens at `HOST:PORT`, port 0 being any free one, and serves on this executor.
     ///
     /// # Errors
-    /// When the address cannot be listened at.
-    pub async fn start(address: &str, settings: LocalSettings) -> Result<LocalEndpoint, BindError> {
+    /// When the address cannot be listened at, or the data cannot be used.
+    pub async fn start(address: &str, settings: LocalSettings) -> Result<LocalEndpoint, StartError> {
         let listener = server::bind(address).await?;
         let address = listener.local_addr();
-        let service = Service::new(settings);
+        let service = facade::spawn_blocking(move || Service::new(settings)).await?;
         let (stop, stopping) = signal();
         let serving = facade::spawn(service.clone().serve(listener, stopping));
         Ok(LocalEndpoint { address, service, stop, serving })
@@ -184,9 +248,9 @@ impl LocalEndpoint {
     /// Serves on an unpinned executor of its own, for callers that are on none or that have better to do.
     ///
     /// # Errors
-    /// When no executor can run here or the address cannot be listened at.
+    /// When no executor can run here, the address cannot be listened at, or the data cannot be used.
     pub fn spawn_thread(address: &str, settings: LocalSettings) -> Result<LocalThread, StartError> {
-        let service = Service::new(settings);
+        let service = Service::new(settings)?;
         let (stop, stopping) = signal();
         let (bound, outcome) = mpsc::sync_channel(1);
         let (address, serving) = (address.to_owned(), service.clone());
@@ -229,7 +293,7 @@ impl LocalEndpoint {
 
     /// Looks at the model, or changes it, between two requests.
     pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
-        look(&mut self.service.lock().model)
+        look_and_keep(&self.service, look)
     }
 
     /// Finishes the answers under way, for a second at most, and closes.
@@ -279,7 +343,7 @@ impl LocalThread {
 
     /// Looks at the model, or changes it, between two requests.
     pub fn with_model<T>(&self, look: impl FnOnce(&mut Model) -> T) -> T {
-        look(&mut self.service.lock().model)
+        look_and_keep(&self.service, look)
     }
 
     /// Finishes the answers under way, closes, and waits, blocking, for the thread to end.

@@ -137,6 +137,12 @@ impl Front {
         self.dressed(now_ms, Codec::of(content_type(request)), Err(Refusal::Unread(*request.body())))
     }
 
+    /// The answer to a request that the endpoint cannot serve, by no fault of anybody's making: an internal failure.
+    pub fn failure(&mut self, now_ms: i64, content_type: &str) -> Response<Pieces> {
+        let failed = Refusal::Failed { status: StatusCode::INTERNAL_SERVER_ERROR };
+        self.dressed(now_ms, Codec::of(content_type), Err(failed))
+    }
+
     /// With status, encoding, date and request id.
     fn dressed(&mut self, now_ms: i64, codec: Option<Codec>, answered: Result<Pieces, Refusal>) -> Response<Pieces> {
         let refusal = |exception, message| codec.unwrap_or(Codec::Json).refusal(exception, message).into();
@@ -275,7 +281,7 @@ fn header<'a, B>(request: &'a Request<B>, name: &str) -> &'a str {
 }
 
 /// Without its parameters.
-fn content_type<B>(request: &Request<B>) -> &str {
+pub(super) fn content_type<B>(request: &Request<B>) -> &str {
     header(request, "content-type").split(';').next().unwrap_or_default().trim()
 }
 
