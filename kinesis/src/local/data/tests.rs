@@ -314,6 +314,22 @@ fn deleted_stream_leaves_no_more_on_disk_than_what_is_held() {
 }
 
 #[test]
+fn file_written_anew_keeps_what_came_at_the_horizon_and_behind_it() {
+    let folder = folder();
+    let starts = ten_records(folder.path());
+    let path = only_file(folder.path());
+    let (data, model) = Data::open(folder.path(), settings()).unwrap();
+    let horizons: BTreeMap<u64, i64> = model.horizons().map(|(generation, _)| (generation, T0 + 4)).collect();
+    drop(data);
+    let shrunk = Volume::shrink(path, &horizons).unwrap();
+    assert_eq!(shrunk.bytes, u64::try_from(starts[6]).unwrap(), "ten entries of one size, and four are gone");
+    let (data, model) = Data::open(folder.path(), settings()).unwrap();
+    let kept: Vec<_> = model.all_records("s0").map(|(_, record)| record.arrival_ms - T0).collect();
+    assert_eq!(kept, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(data.last.weigh(&horizons).0, shrunk.weigh(&horizons).0);
+}
+
+#[test]
 fn what_could_not_be_written_is_written_before_anything_else() {
     let folder = folder();
     let (mut data, mut model) = Data::open(folder.path(), ModelSettings { create_delay_ms: 0, ..settings() }).unwrap();

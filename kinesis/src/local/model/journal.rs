@@ -222,8 +222,6 @@ impl Model {
     }
 
     fn apply_put(&mut self, entry: &[u8]) -> Result<(), String> {
-        // One piece of memory for all data of a call, as when it was put.
-        let all = Bytes::copy_from_slice(entry);
         let mut rest = Rest(&entry[1..]);
         let generation: u64 = rest.number()?;
         let arrival_ms = i64::from_le_bytes(rest.array()?);
@@ -235,13 +233,20 @@ impl Model {
         }
         self.now_ms = self.now_ms.max(arrival_ms);
         stream.last_arrival_ms = arrival_ms;
+        // One piece of memory for all data of a call, as when it was put.
+        let (mut records, mut all) = (Vec::new(), Vec::with_capacity(rest.0.len()));
         while !rest.0.is_empty() {
             let shard = ShardId::try_from(u32::from_le_bytes(rest.array()?))?;
             let index = rest.number()?;
             let (key_bytes, data_bytes) = (u32::from_le_bytes(rest.array()?), u32::from_le_bytes(rest.array()?));
             let partition_key = std::str::from_utf8(rest.take(key_bytes)?).map_err(|error| error.to_string())?;
-            let data = all.slice_ref(&all[entry.len() - rest.0.len()..]);
-            let data = data.slice(..rest.take(data_bytes)?.len());
+            let data = rest.take(data_bytes)?;
+            all.extend_from_slice(data);
+            records.push((shard, index, partition_key, data.len()));
+        }
+        all.shrink_to_fit();
+        let mut all = Bytes::from(all);
+        for (shard, index, partition_key, data_bytes) in records {
             let shard =
                 stream.shards.get_mut(shard).ok_or_else(|| format!("a record of {shard}, which is not there"))?;
             if index <= stream.last_index {
@@ -250,7 +255,7 @@ impl Model {
             stream.last_index = index;
             stream.records_taken += 1;
             let digits = shard.sequence(index, arrival_ms).digits();
-            let partition_key = partition_key.into();
+            let (partition_key, data) = (partition_key.into(), all.split_to(data_bytes));
             shard.push(StoredRecord { index, digits, arrival_ms, stamp_ms, partition_key, data });
         }
         Ok(())
