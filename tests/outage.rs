@@ -8,16 +8,16 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use common::{free_port, run, signal, start, wait, weir, weir_at};
+use common::{clean, free_port, run, signal, start, wait, weir, weir_at};
 use serde_json::{Value, json};
 
 /// A `weir local` that keeps its data, and may be killed and started again where it was.
@@ -36,7 +36,11 @@ impl Kept {
     }
 
     fn begin(&mut self) {
-        let mut command = weir();
+        self.begin_by(weir());
+    }
+
+    /// By a command that is `weir`, or becomes it with the arguments it is given.
+    fn begin_by(&mut self, mut command: Command) {
         let _ = command
             .args(["local", "--no-limits", "--stream", "Tweets:2", "--stream", "Counts:2", "--listen", &self.address])
             .arg("--data")
@@ -117,6 +121,14 @@ impl Wire {
 
     /// The acknowledged shard and sequence number. `None` if the connection broke before they were told.
     fn put(&mut self, key: &str, text: &str) -> Option<(String, String)> {
+        let (status, answer) = self.try_put(key, text)?;
+        assert_eq!(status, 200, "{answer}");
+        let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
+        Some((text("ShardId"), text("SequenceNumber")))
+    }
+
+    /// Status and answer of a put.
+    fn try_put(&mut self, key: &str, text: &str) -> Option<(u16, Value)> {
         // Long enough that a file of the data is full now and then.
         let data = format!("{text} {}", "x".repeat(20_000));
         let body = json!({ "StreamName": "Tweets", "PartitionKey": key, "Data": base64(data.as_bytes()) }).to_string();
@@ -144,10 +156,8 @@ impl Wire {
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).ok()?;
-        let answer: Value = serde_json::from_slice(&body).expect("JSON");
-        assert!(status.starts_with("http/1.1 200"), "{status} {answer}");
-        let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
-        Some((text("ShardId"), text("SequenceNumber")))
+        let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Some((status.expect("a status line"), serde_json::from_slice(&body).expect("JSON")))
     }
 }
 
@@ -166,7 +176,7 @@ fn base64(bytes: &[u8]) -> String {
 /// What a writer was told: text, shard and sequence number, in order.
 type Acknowledged = Vec<(String, String, String)>;
 
-fn write(address: &str, writer: usize, stop: &AtomicBool) -> Acknowledged {
+fn write(address: &str, writer: usize, count: &AtomicUsize, stop: &AtomicBool) -> Acknowledged {
     let (mut wire, mut acknowledged) = (None, Vec::new());
     for n in 0.. {
         if stop.load(Ordering::Relaxed) {
@@ -181,7 +191,10 @@ fn write(address: &str, writer: usize, stop: &AtomicBool) -> Acknowledged {
         };
         let text = format!("{writer}-{n}");
         match connected.put(&format!("writer-{writer}"), &text) {
-            Some((shard, sequence)) => acknowledged.push((text, shard, sequence)),
+            Some((shard, sequence)) => {
+                acknowledged.push((text, shard, sequence));
+                let _ = count.fetch_add(1, Ordering::Relaxed);
+            }
             None => wire = None,
         }
     }
@@ -191,19 +204,27 @@ fn write(address: &str, writer: usize, stop: &AtomicBool) -> Acknowledged {
 #[test]
 fn nothing_that_was_acknowledged_is_lost_however_often_the_endpoint_is_killed() {
     let mut kept = Kept::start();
-    let stop = Arc::new(AtomicBool::new(false));
+    let (count, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let writers: Vec<_> = (0..4)
         .map(|writer| {
-            let (address, stop) = (kept.address.clone(), stop.clone());
-            thread::spawn(move || write(&address, writer, &stop))
+            let (address, count, stop) = (kept.address.clone(), count.clone(), stop.clone());
+            thread::spawn(move || write(&address, writer, &count, &stop))
         })
         .collect();
-    for round in 0..6 {
-        thread::sleep(Duration::from_millis(250 + round * 37));
+    let until = |enough: usize| {
+        let began = Instant::now();
+        while count.load(Ordering::Relaxed) < enough {
+            assert!(began.elapsed() < Duration::from_secs(30), "no {enough} records are written");
+            thread::sleep(Duration::from_millis(3));
+        }
+    };
+    // More than the 8 MiB of one file in all, and kills at any moment of a call.
+    for round in 1..=6 {
+        until(round * 80);
         kept.kill();
         kept.begin();
     }
-    thread::sleep(Duration::from_millis(300));
+    until(500);
     stop.store(true, Ordering::Relaxed);
     let acknowledged: Vec<Acknowledged> = writers.into_iter().map(|writer| writer.join().expect("no panic")).collect();
     kept.kill();
@@ -220,7 +241,7 @@ fn nothing_that_was_acknowledged_is_lost_however_often_the_endpoint_is_killed() 
     let all: BTreeSet<String> = found.iter().map(text).collect();
     assert_eq!(all.len(), found.len(), "a record is there once");
     for (writer, acknowledged) in acknowledged.iter().enumerate() {
-        assert!(acknowledged.len() > 20, "writer {writer} wrote {}", acknowledged.len());
+        assert!(!acknowledged.is_empty(), "writer {writer} wrote nothing");
         let told: BTreeSet<&str> = acknowledged.iter().map(|(text, ..)| text.as_str()).collect();
         let key = format!("writer-{writer}");
         let of_writer = found.iter().filter(|record| record.key == key && told.contains(text(record).as_str()));
@@ -231,6 +252,39 @@ fn nothing_that_was_acknowledged_is_lost_however_often_the_endpoint_is_killed() 
     }
     let files = fs::read_dir(kept.data()).expect("a folder").count();
     assert!(files > 2, "it had more than one file: {files}");
+}
+
+/// No disk is at hand that is full; a file that may not grow fails in the same way.
+#[test]
+fn full_disk_refuses_calls_and_what_was_acknowledged_is_there_afterwards() {
+    let mut kept = Kept::start();
+    kept.kill();
+    let mut limited = clean(Command::new("sh"));
+    let script = format!("trap '' XFSZ; ulimit -f 200; exec {} \"$@\"", env!("CARGO_BIN_EXE_weir"));
+    let _ = limited.args(["-c", &script, "sh"]);
+    kept.begin_by(limited);
+    let mut wire = Wire::connect(&kept.address).expect("it listens");
+    let mut acknowledged = Vec::new();
+    let refused = loop {
+        let text = format!("0-{}", acknowledged.len());
+        match wire.try_put("k", &text).expect("the connection stays") {
+            (200, _) => acknowledged.push(text),
+            refused => break refused,
+        }
+        assert!(acknowledged.len() < 100, "200 blocks hold 2 MB");
+    };
+    let internal = json!({ "__type": "InternalFailureException", "message": "Internal service failure." });
+    assert_eq!(refused, (500, internal.clone()));
+    assert_eq!(wire.try_put("k", "again"), Some((500, internal)), "until it can be written");
+    assert!(acknowledged.len() > 2, "{acknowledged:?}");
+
+    kept.kill();
+    kept.begin();
+    let found = records(&kept.url(), "Tweets");
+    let texts: Vec<_> = found.iter().map(|record| record.data.split(' ').next().expect("one at least")).collect();
+    assert_eq!(texts, acknowledged);
+    let mut wire = Wire::connect(&kept.address).expect("it listens");
+    assert!(wire.put("k", "after").is_some());
 }
 
 const PUBLISHER: &str = r#"

@@ -23,6 +23,9 @@ const PREFIX: &str = "/_weir/";
 /// How far the clock may be set: a year, which is the longest retention.
 const OFFSET_MS_MAX: i64 = 366 * 86_400_000;
 
+/// By so much a machine's clock may have been set back without anybody caring.
+const LITTLE_MS: i64 = 60_000;
+
 /// The endpoint's clock: the machine's, moved.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
@@ -30,6 +33,17 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// One that does not stand behind `reached_ms`, which records and iterators are of already. A little behind is no
+    /// matter: the model takes it as that time.
+    pub fn not_behind(reached_ms: i64, machine_ms: i64) -> Clock {
+        let offset_ms = reached_ms.saturating_sub(machine_ms);
+        Clock { offset_ms: if offset_ms > LITTLE_MS { offset_ms } else { 0 } }
+    }
+
+    pub fn offset_ms(self) -> i64 {
+        self.offset_ms
+    }
+
     pub fn now_ms(self, machine_ms: i64) -> i64 {
         machine_ms.saturating_add(self.offset_ms)
     }
@@ -175,6 +189,13 @@ mod tests {
         assert_eq!(endpoint.ask(Method::GET, "/_weir/clock", ""), moved);
         assert_eq!(endpoint.ask(Method::POST, "/_weir/clock", r#"{"offset_ms": 40000000000000}"#).0, 400);
         assert_eq!(endpoint.1.now_ms(1_000), 400);
+    }
+
+    #[test]
+    fn clock_goes_on_from_what_was_reached_unless_that_is_a_little_ahead() {
+        assert_eq!(Clock::not_behind(i64::MIN, 1_000).now_ms(1_000), 1_000);
+        assert_eq!(Clock::not_behind(61_000, 1_000).now_ms(1_005), 1_005);
+        assert_eq!(Clock::not_behind(3_601_000, 1_000).now_ms(1_005), 3_601_005);
     }
 
     #[test]

@@ -138,7 +138,14 @@ impl Service {
                 (Some(data), model)
             }
         };
-        let answering = Answering { model, front, clock: Clock::default(), data, trimming_said: false };
+        let clock = Clock::not_behind(model.reached_ms(), facade::wall_clock_ms());
+        if clock.offset_ms() > 0 {
+            tracing::warn!(
+                "the data are of a time ahead of this machine's: the endpoint's clock stays {} ms ahead",
+                clock.offset_ms()
+            );
+        }
+        let answering = Answering { model, front, clock, data, trimming_said: false };
         Ok(Service { answering: Arc::new(Mutex::new(answering)), tls })
     }
 

@@ -138,6 +138,11 @@ impl Model {
         self.journal.as_mut().map(|journal| std::mem::take(&mut journal.entries)).unwrap_or_default()
     }
 
+    /// The latest time that any call has told, or any entry that was applied; `i64::MIN` before the first.
+    pub fn reached_ms(&self) -> i64 {
+        self.now_ms
+    }
+
     /// The entries with which a log begins from which nothing but records is missing.
     pub fn beginning(&self) -> Vec<Vec<u8>> {
         let beginning = Beginning {
