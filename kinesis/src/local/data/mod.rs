@@ -214,7 +214,7 @@ impl Data {
                 return true;
             }
             if held == 0 {
-                // One that could not be deleted is tried again when the data are opened next.
+                // One that could not be deleted is tried again the next time.
                 return fs::remove_file(&volume.path)
                     .inspect_err(|error| tracing::warn!("{} cannot be deleted: {error}", volume.path.display()))
                     .is_err();

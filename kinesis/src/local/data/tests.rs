@@ -170,6 +170,20 @@ fn damage_anywhere_is_said_with_its_place_and_its_remedy_helps() {
 }
 
 #[test]
+fn bytes_of_an_end_cut_short_are_told() {
+    let folder = folder();
+    let starts = ten_records(folder.path());
+    let path = only_file(folder.path());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..starts[9] + 17]).unwrap();
+    let mut model = Model::new(settings());
+    let (volume, torn) = Volume::load(path.clone(), true, &mut model).unwrap();
+    assert_eq!((torn.map(|torn| torn.bytes), model.all_records("s0").count()), (Some(17), 9));
+    let kept = u64::try_from(starts[9]).unwrap();
+    assert_eq!((volume.bytes, fs::metadata(&path).unwrap().len()), (kept, kept));
+}
+
+#[test]
 fn file_that_is_cut_short_and_not_the_last_is_damage() {
     let folder = folder();
     let starts = ten_records(folder.path());
@@ -278,6 +292,27 @@ fn what_the_bound_on_memory_trims_is_trimmed_on_disk_too() {
     assert_eq!((again.record_count("s0"), again.trimmed_for_memory()), (3_000, 0));
 }
 
+#[test]
+fn data_larger_than_the_bound_they_are_opened_with_are_trimmed_to_it() {
+    let folder = folder();
+    let roomy = ModelSettings { create_delay_ms: 0, memory_bytes_max: None, throughput_limits: false, ..settings() };
+    let (mut data, mut model) = Data::open_with(folder.path(), roomy.clone(), 20_000).unwrap();
+    model.create_stream(T0, CreateStreamRequest::provisioned("s0", 1)).unwrap();
+    for n in 0..200 {
+        put(&mut model, T0 + n, 1_000);
+        data.keep(&mut model).unwrap();
+    }
+    drop(data);
+    let tight = ModelSettings { memory_bytes_max: Some(100_000), ..roomy.clone() };
+    let (data, model) = Data::open_with(folder.path(), tight, 20_000).unwrap();
+    let kept = model.all_records("s0").count();
+    assert!(model.held_bytes() <= 100_000 && kept > 60, "{} in {kept}", model.held_bytes());
+    assert!(disk_bytes(folder.path()) < 150_000);
+    drop(data);
+    let (_, model) = Data::open_with(folder.path(), roomy, 20_000).unwrap();
+    assert_eq!(model.all_records("s0").count(), kept, "what was trimmed does not come back");
+}
+
 /// A stream of long retention keeps a little in every file: these are written anew without the rest.
 #[test]
 fn deleted_stream_leaves_no_more_on_disk_than_what_is_held() {
@@ -353,7 +388,8 @@ fn what_could_not_be_written_is_written_before_anything_else() {
     assert_eq!(again.all_records("s0").count(), 2);
 }
 
-/// A directory written by the first version of the format. Never written anew: it is what people have on their disks.
+/// A file written by the first version of the format. Never written anew: it is what people have on their disks. The text
+/// beside it is what a model says of itself that has read it, and may change with what models say.
 #[test]
 fn data_of_version_1_are_read() {
     let folder = folder();
