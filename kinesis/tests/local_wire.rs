@@ -199,7 +199,9 @@ fn faults_and_the_clock_are_set_on_the_same_port() {
              {length}\r\n\r\n{body}"
         ))
     };
-    let set = admin("POST", "faults", r#"{"faults": ["delay:ListShards:ms=150", "cut:ListShards:count=1"]}"#);
+    let faults =
+        r#"{"faults": ["delay:ListShards:ms=150", "cut:ListShards:count=1", "reset:PutRecord:after:count=1"]}"#;
+    let set = admin("POST", "faults", faults);
     assert_eq!((set.status, set.member("fault")), (200, "delay:ListShards:ms=150"));
     let moved = admin("POST", "clock", r#"{"offset_ms": 86400000}"#);
     assert_eq!(moved.status, 200);
@@ -217,6 +219,18 @@ fn faults_and_the_clock_are_set_on_the_same_port() {
     let (head, part) = seen.split_once("\r\n\r\n").expect("the head is whole");
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("it says its length");
     assert_eq!(part.len(), length.parse::<usize>().expect("a number") / 2);
+
+    let mut reset = TcpStream::connect(endpoint.address()).expect("it listens");
+    let put = r#"{"StreamName":"s","PartitionKey":"k","Data":"aGVsbG8="}"#;
+    let request = format!("{}Content-Length: {}\r\n\r\n{put}", Wire::head("PutRecord"), put.len());
+    reset.write_all(request.as_bytes()).expect("it is connected");
+    let mut nothing = Vec::new();
+    let _ = reset.read_to_end(&mut nothing);
+    assert_eq!(String::from_utf8_lossy(&nothing), "");
+    assert_eq!(endpoint.record_count("s"), 1, "it had its effect");
+    let struck = admin("GET", "faults", "").body;
+    let struck = struck.split("reset:PutRecord:after:count=1").nth(1).expect("it is said");
+    assert!(struck.contains(r#""happened":1,"over":true"#), "{struck}");
 
     let whole = wire.call("ListShards", body);
     assert_eq!((whole.status, whole.member("ShardId")), (200, "shardId-000000000000"));
