@@ -10,6 +10,8 @@ use super::{ErrorCode, Model, ModelError, invalid};
 
 /// Changes of a stream's mode in 24 hours (developer guide, capacity modes).
 const MODE_CHANGES_MAX: usize = 2;
+/// New keys and ends of encryption, each, in 24 hours (API reference, StartStreamEncryption and StopStreamEncryption).
+const ENCRYPTION_CHANGES_MAX: usize = 25;
 const DAY_MS: i64 = 86_400_000;
 /// On-demand streams of an account (Quotas and limits page, read 2026-11).
 const ON_DEMAND_STREAMS_MAX: usize = 50;
@@ -57,15 +59,9 @@ impl Model {
     /// `LimitExceededException` for the third change in a day.
     pub fn update_stream_mode(&mut self, now_ms: i64, stream: &str, mode: StreamMode) -> Result<(), ModelError> {
         let (found, now_ms) = self.active_stream(now_ms, stream)?;
-        found.mode_changed_ms.retain(|at_ms| now_ms - at_ms < DAY_MS);
-        if found.mode_changed_ms.len() >= MODE_CHANGES_MAX {
-            let message = format!(
-                "Stream {stream} has changed its capacity mode {MODE_CHANGES_MAX} times in the last 24 hours, which \
-                 is the limit."
-            );
-            return Err(ModelError::new(ErrorCode::LimitExceeded, message));
-        }
-        found.mode_changed_ms.push(now_ms);
+        within_a_day(&mut found.mode_changed_ms, now_ms, MODE_CHANGES_MAX, || {
+            format!("Stream {stream} has changed its capacity mode")
+        })?;
         found.mode = mode;
         if mode == StreamMode::Provisioned {
             found.distribution = Distribution::UserPartitionKey;
@@ -114,10 +110,14 @@ impl Model {
     /// StartStreamEncryption: notes the key. Records from now on say that they are encrypted; nothing here is.
     ///
     /// # Errors
-    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE;
+    /// `LimitExceededException` for the 26th in a day.
     pub fn start_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
-        let (found, _) = self.active_stream(now_ms, stream)?;
+        let (found, now_ms) = self.active_stream(now_ms, stream)?;
+        within_a_day(&mut found.keys_applied_ms, now_ms, ENCRYPTION_CHANGES_MAX, || {
+            format!("Stream {stream} has been encrypted with a new key")
+        })?;
         found.encrypt(Some(key_id.to_owned()));
         self.updating(stream);
         Ok(())
@@ -126,10 +126,14 @@ impl Model {
     /// StopStreamEncryption: forgets the key.
     ///
     /// # Errors
-    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE.
+    /// `ValidationException`; `ResourceNotFoundException`; `ResourceInUseException` unless the stream is ACTIVE;
+    /// `LimitExceededException` for the 26th in a day.
     pub fn stop_encryption(&mut self, now_ms: i64, stream: &str, key_id: &str) -> Result<(), ModelError> {
         check_key_id(key_id)?;
-        let (found, _) = self.active_stream(now_ms, stream)?;
+        let (found, now_ms) = self.active_stream(now_ms, stream)?;
+        within_a_day(&mut found.keys_dropped_ms, now_ms, ENCRYPTION_CHANGES_MAX, || {
+            format!("Stream {stream} has ended its encryption")
+        })?;
         found.encrypt(None);
         self.updating(stream);
         Ok(())
@@ -196,6 +200,22 @@ impl Model {
         let until_ms = self.now_ms.saturating_add(self.settings.update_delay_ms);
         self.streams.get_mut(stream).into_iter().for_each(|stream| stream.updating_until_ms = until_ms);
     }
+}
+
+/// Notes one more change at this time, unless there were so many in the 24 hours before it.
+fn within_a_day(
+    changes_ms: &mut Vec<i64>,
+    now_ms: i64,
+    most: usize,
+    what: impl FnOnce() -> String,
+) -> Result<(), ModelError> {
+    changes_ms.retain(|at_ms| now_ms - at_ms < DAY_MS);
+    if changes_ms.len() >= most {
+        let message = format!("{} {most} times in the last 24 hours, which is the limit.", what());
+        return Err(ModelError::new(ErrorCode::LimitExceeded, message));
+    }
+    changes_ms.push(now_ms);
+    Ok(())
 }
 
 pub(super) fn check_distribution(mode: StreamMode, distribution: Distribution) -> Result<(), ModelError> {

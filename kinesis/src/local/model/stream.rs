@@ -104,6 +104,10 @@ pub(super) struct Stream {
     /// The first index of each run of records that are all encrypted or none: the second run, which is encrypted, the third,
     /// which is not, and so on. Nothing is here before it was ever encrypted.
     pub encryption_changes: Vec<u64>,
+    /// When StartStreamEncryption was called within the last day, oldest first.
+    pub keys_applied_ms: Vec<i64>,
+    /// When StopStreamEncryption was.
+    pub keys_dropped_ms: Vec<i64>,
     /// The metrics wanted of each shard, in the service's order.
     #[serde(deserialize_with = "known_metrics")]
     pub shard_metrics: Vec<&'static str>,
@@ -163,6 +167,8 @@ impl Stream {
             consumers: BTreeMap::new(),
             key_id: None,
             encryption_changes: Vec::new(),
+            keys_applied_ms: Vec::new(),
+            keys_dropped_ms: Vec::new(),
             shard_metrics: Vec::new(),
             updating_until_ms: i64::MIN,
             mode_changed_ms: Vec::new(),

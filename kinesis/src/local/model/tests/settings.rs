@@ -247,3 +247,15 @@ fn sequence_number_that_no_record_has_had_is_refused() {
     let refusal = model.get_shard_iterator(T0, "s", "shardId-000000000000", at);
     refused(refusal, ErrorCode::InvalidArgument, "is invalid.");
 }
+
+#[test]
+fn keys_are_changed_25_times_in_a_day() {
+    let mut model = with_stream(1);
+    let at = |n: i64| T0 + n * HOUR / 2;
+    for n in 0..25 {
+        model.start_encryption(at(n), "s", &format!("alias/{n}")).unwrap();
+    }
+    refused(model.start_encryption(at(47), "s", "alias/x"), ErrorCode::LimitExceeded, "25 times in the last 24 hours");
+    model.stop_encryption(at(47), "s", "alias/x").unwrap();
+    model.start_encryption(at(49), "s", "alias/x").unwrap();
+}
