@@ -88,6 +88,7 @@ pub(super) struct Stream {
     /// Tells this stream from an earlier one of the same name, in tokens.
     pub generation: u64,
     pub mode: StreamMode,
+    #[serde(default)] // as whatever was not in the first files of version 1
     pub distribution: Distribution,
     pub created_ms: i64,
     pub active_from_ms: i64,
@@ -103,10 +104,13 @@ pub(super) struct Stream {
     pub key_id: Option<String>,
     /// The first index of each run of records that are all encrypted or none: the second run, which is encrypted, the third,
     /// which is not, and so on. Nothing is here before it was ever encrypted.
+    #[serde(default)]
     pub encryption_changes: Vec<u64>,
     /// When StartStreamEncryption was called within the last day, oldest first.
+    #[serde(default)]
     pub keys_applied_ms: Vec<i64>,
     /// When StopStreamEncryption was.
+    #[serde(default)]
     pub keys_dropped_ms: Vec<i64>,
     /// The metrics wanted of each shard, in the service's order.
     #[serde(deserialize_with = "known_metrics")]
