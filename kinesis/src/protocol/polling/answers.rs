@@ -1,0 +1,120 @@
+//! What an answer with records, or without, means: what is passed on, how far behind it is, what it proves, and when the
+//! next call is due.
+
+use std::time::Duration;
+
+use super::{Answer, Emission, Notice, Polling, Step};
+use crate::protocol::Moment;
+use crate::protocol::id::SequenceNumber;
+use crate::protocol::pacing::CALL_INTERVAL;
+use crate::protocol::position::ReadFrom;
+use crate::protocol::sabotage::{self, Sabotage};
+use crate::protocol::service_clock::{ServiceClock, Timing};
+use crate::record::RecordBatch;
+
+/// Longest pause between calls on a shard that is proved idle.
+const IDLE_INTERVAL_MAX: Duration = Duration::from_secs(1);
+
+impl Polling {
+    pub(super) fn on_records(
+        &mut self,
+        answer: Answer,
+        now: Moment,
+        clock: &mut ServiceClock,
+        notices: &mut Vec<Notice>,
+    ) {
+        let Answer { batch, next_iterator, behind_ms, children, timing } = answer;
+        clock.on_answer(timing);
+        self.succeeded();
+        self.renewed_once = false;
+        self.expired_in_a_row = 0;
+        self.expiring.reset();
+        let bytes = batch.payload_bytes();
+        self.pace.on_answer(timing.sent, bytes);
+        self.counters.answers += 1;
+        self.counters.bytes += bytes as u64;
+        self.counters.records += batch.len() as u64;
+        let empty = batch.is_empty();
+        if empty {
+            self.counters.empty_answers += 1;
+        } else {
+            self.take(batch, notices);
+        }
+        self.note_lag(behind_ms, notices);
+        let caught_up = empty && behind_ms == Some(0);
+        match next_iterator {
+            Some(iterator) => {
+                if caught_up {
+                    self.note_evidence(timing, clock, notices);
+                }
+                let due = if caught_up { self.idle_due(timing.sent) } else { self.busy_due() };
+                self.proceed_with(Step::FetchRecords { iterator }, due);
+            }
+            None => self.on_end(children, now, notices),
+        }
+    }
+
+    fn take(&mut self, batch: RecordBatch, notices: &mut Vec<Notice>) {
+        let last = batch.sequence(batch.len() - 1).to_owned();
+        let emission = Emission::new(batch, self.stop_ms, &self.position, &mut self.frozen);
+        self.counters.withheld += emission.withheld();
+        let withheld_highest_ms = emission.withheld_highest_ms();
+        if !emission.is_empty() {
+            notices.push(Notice::Records(emission));
+        }
+        // Held back or not, a record says how far its shard has come; on a stream that is never silent nothing else
+        // would bring a drain to its end.
+        if let Some(highest_ms) = withheld_highest_ms {
+            notices.push(Notice::Withheld { highest_ms });
+        }
+        // The client's decoder took the number from the service; one it cannot read is no place to resume from, and
+        // the position stays where it was: records come twice rather than not at all.
+        if let Ok(sequence) = SequenceNumber::parse(&last) {
+            self.position = ReadFrom::After(sequence);
+        }
+    }
+
+    fn note_lag(&mut self, behind_ms: Option<u64>, notices: &mut Vec<Notice>) {
+        if let Some(behind_ms) = behind_ms
+            && (behind_ms > 0 || self.behind_ms > 0)
+        {
+            self.behind_ms = behind_ms;
+            notices.push(Notice::Lagging { behind_ms });
+        }
+    }
+
+    fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
+        let Some(sent_ms) = clock.earliest_ms(timing.sent) else {
+            if !self.dateless_said {
+                self.dateless_said = true;
+                notices.push(Notice::Trouble(format!(
+                    "{}: the endpoint's answers carry no usable Date header, so silence proves nothing",
+                    self.shard
+                )));
+            }
+            return;
+        };
+        let margin_ms = if sabotage::is_planted(Sabotage::MarginForgotten) { 0 } else { self.settings.margin_ms };
+        let time_ms = sent_ms.saturating_sub(margin_ms);
+        if self.last_evidence_ms.is_none_or(|last| time_ms > last) {
+            self.last_evidence_ms = Some(time_ms);
+            notices.push(Notice::Evidence { time_ms });
+        }
+    }
+
+    /// Records came, or are still to come: the next call as soon as the quota allows.
+    fn busy_due(&mut self) -> Moment {
+        self.idle_answers = 0;
+        self.pace.due()
+    }
+
+    /// Nothing to read: the interval grows. Jittered downwards, so that calls do not meet the service's `Date` at the
+    /// same part of a second for ever, which would keep our estimate of its clock as far off as it is.
+    fn idle_due(&mut self, sent: Moment) -> Moment {
+        let growth = 1.5f64.powi(self.idle_answers.min(10).cast_signed());
+        self.idle_answers = self.idle_answers.saturating_add(1);
+        let grown = CALL_INTERVAL.mul_f64(growth);
+        let interval = grown.min(IDLE_INTERVAL_MAX).mul_f64(0.9 + 0.1 * self.rng.f64());
+        self.pace.due().max(sent + interval)
+    }
+}
