@@ -92,8 +92,8 @@ impl fmt::Display for Call {
 }
 
 impl ErrorKind {
-    /// What to do when `call` failed this way. `worked_before`: a call of this reader or writer has succeeded, so that
-    /// the settings were good once and what is refused now may be granted again. Never allocates.
+    /// What to do when `call` failed this way. `worked_before`: a call on this stream has succeeded, so that the
+    /// settings were good once and what is refused now may be granted again. Never allocates.
     pub fn reaction(self, call: Call, worked_before: bool) -> Reaction {
         use ErrorKind as E;
         match (self, call) {

@@ -17,6 +17,7 @@ pub struct Patience {
     rng: fastrand::Rng,
     unreached: u32,
     unreached_max: u32,
+    worked: bool,
 }
 
 impl Patience {
@@ -28,14 +29,20 @@ impl Patience {
     /// For a call of something that runs: passing errors are repeated for as long as it takes.
     pub fn for_ever(seed: u64) -> Patience {
         let back_off = BackOff::new(Duration::from_millis(200), Duration::from_secs(5));
-        Patience { back_off, rng: fastrand::Rng::with_seed(seed), unreached: 0, unreached_max: u32::MAX }
+        Patience { back_off, rng: fastrand::Rng::with_seed(seed), unreached: 0, unreached_max: u32::MAX, worked: false }
+    }
+
+    /// With settings that have worked before, so that what is refused now may be granted again.
+    #[must_use]
+    pub fn trusting(self, worked: bool) -> Patience {
+        Patience { worked, ..self }
     }
 
     /// How long to wait before `call`, which failed this way, is repeated; `None`: it will not mend.
     pub fn after(&mut self, call: Call, kind: ErrorKind) -> Option<Duration> {
         use ErrorKind::{Connection, Other, Timeout, Unreached};
         self.unreached += u32::from(matches!(kind, Unreached | Connection | Timeout | Other));
-        if kind.reaction(call, false) == Reaction::Fail || self.unreached > self.unreached_max {
+        if kind.reaction(call, self.worked) == Reaction::Fail || self.unreached > self.unreached_max {
             return None;
         }
         Some(self.back_off.next_wait(&mut self.rng))
@@ -64,5 +71,6 @@ mod tests {
         assert!((0..100).all(|_| { start.after(Call::ListShards, ErrorKind::Throttled).is_some() }));
         assert_eq!(start.after(Call::ListShards, ErrorKind::NotFound), None);
         assert_eq!(start.after(Call::ListShards, ErrorKind::Credentials), None);
+        assert!(start.trusting(true).after(Call::ListShards, ErrorKind::Credentials).is_some());
     }
 }

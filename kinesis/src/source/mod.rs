@@ -5,7 +5,7 @@ mod control;
 mod paces;
 mod reader;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -145,6 +145,7 @@ impl StreamSource {
             connect,
             origin: Origin::of_thread(),
             clock: Rc::new(RefCell::new(ServiceClock::new())),
+            worked: Rc::new(Cell::new(false)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Drives the polling machine of one shard: performs what it asks for, passes on what it says. Decides nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,24 +36,34 @@ pub(super) struct StreamReader {
     pub(super) connect: Connect,
     pub(super) origin: Origin,
     pub(super) clock: Rc<RefCell<ServiceClock>>,
+    /// Whether a call on the stream has succeeded.
+    pub(super) worked: Rc<Cell<bool>>,
 }
 
 impl SourceReader<Record> for StreamReader {
     fn read(&self, shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
         let settings =
             PollingSettings { margin_ms: self.margin_ms, seed: fastrand::u64(..), ..PollingSettings::default() };
-        let (connect, stream, scope, origin, clock) =
-            (self.connect.clone(), self.stream.clone(), self.scope.clone(), self.origin, self.clock.clone());
+        let (connect, stream, scope, origin, clock, worked) = (
+            self.connect.clone(),
+            self.stream.clone(),
+            self.scope.clone(),
+            self.origin,
+            self.clock.clone(),
+            self.worked.clone(),
+        );
+        // Parents are named only if this job read them to their end, perhaps on another worker.
+        worked.set(worked.get() || !shard.parents.is_empty());
         Box::pin(async move {
             let position: ReadFrom =
                 shard.position.0.parse().map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
-            let patience = Patience::for_ever(settings.seed);
+            let patience = Patience::for_ever(settings.seed).trusting(worked.get());
             let connecting = patiently(patience, Call::GetShardIterator, &*connect);
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
                 return Ok(());
             };
             let pace = paces::of(&scope, &shard.name);
-            let machine = Polling::new(settings, shard.name.clone(), position).sharing(pace);
+            let machine = Polling::new(settings, shard.name.clone(), position).sharing(pace).trusting(worked);
             let reader =
                 ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, outstanding: Arc::new(()) };
             reader.run(machine, &clock).await

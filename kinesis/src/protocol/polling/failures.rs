@@ -27,7 +27,7 @@ impl Polling {
             ErrorKind::ExpiredIterator => self.counters.iterators_expired += 1,
             _ => self.counters.failures += 1,
         }
-        match kind.reaction(call, self.worked) {
+        match kind.reaction(call, self.worked.get()) {
             Reaction::SlowDown => {
                 let wait = self.throttling.next_wait(&mut self.rng);
                 self.wait_out(call, kind, &message, wait, now, notices);

@@ -24,6 +24,8 @@ mod fake_shard;
 mod rules;
 mod turn;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +64,8 @@ pub struct Polling {
     /// How often the service refused the start time.
     start_refusals: u32,
     rng: fastrand::Rng,
-    /// Some call has succeeded.
-    worked: bool,
+    /// Some call on this stream has succeeded, of this reader or of another that shares it.
+    worked: Rc<Cell<bool>>,
     /// Iterators in a row that expired without an answer in between.
     expired_in_a_row: u32,
     /// The iterator was taken because the service refused the one before as invalid.
@@ -117,7 +119,7 @@ impl Polling {
             idle_answers: 0,
             start_refusals: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
-            worked: false,
+            worked: Rc::default(),
             expired_in_a_row: 0,
             renewed_once: false,
             last_evidence_ms: None,
@@ -133,6 +135,14 @@ impl Polling {
     #[must_use]
     pub fn sharing(mut self, pace: SharedPace) -> Polling {
         self.pace = PaceOfReader::join(pace);
+        self
+    }
+
+    /// Shares with other readers of the stream whether a call on it has ever succeeded: what is refused where the same was
+    /// granted before may be granted again, and is waited for.
+    #[must_use]
+    pub fn trusting(mut self, worked: Rc<Cell<bool>>) -> Polling {
+        self.worked = worked;
         self
     }
 
@@ -213,7 +223,7 @@ impl Polling {
     }
 
     fn succeeded(&mut self) {
-        self.worked = true;
+        self.worked.set(true);
         self.throttling.reset();
         self.failing.reset();
     }

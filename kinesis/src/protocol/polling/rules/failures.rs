@@ -1,5 +1,8 @@
 //! Calls that fail, and iterators that expire.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::*;
 
 #[test]
@@ -84,4 +87,21 @@ fn iterators_that_expire_again_and_again_are_said_and_slowed_down() {
         assert!(reader.troubled());
     }
     assert!(slept_ms > 10_000, "{slept_ms} ms");
+}
+
+// Of a child: its parent was read with the same settings.
+#[test]
+fn refusal_is_waited_for_once_any_reader_of_the_stream_has_worked() {
+    let worked: Rc<Cell<bool>> = Rc::default();
+    let mut parent = Reader::reading();
+    parent.machine = parent.machine.trusting(worked.clone());
+    parent.answer(batch(&[]), Some("i1"), Some(0));
+    assert!(worked.get());
+    for kind in [ErrorKind::AccessDenied, ErrorKind::Credentials] {
+        let mut child = Reader::at(ReadFrom::TrimHorizon);
+        child.machine = child.machine.trusting(worked.clone());
+        child.fail(kind);
+        assert_eq!(child.sleep_ms(), 30_000, "{kind}");
+        assert_eq!(child.action, Action::FetchIterator(IteratorFrom::TrimHorizon));
+    }
 }
