@@ -38,7 +38,7 @@ impl Reader {
                         let times = items.iter().map(|item| EventTime::from_millis(item.arrival_ms())).collect();
                         let position = match page.position {
                             ReadFrom::After(sequence) => Position { sequence: sequence.to_shared(), sub_sequence: 0 },
-                            ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => Position::default(),
+                            ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) | ReadFrom::At(_) => Position::default(),
                         };
                         self.waiting.push_back(ShardInput::Items { items, times, position });
                     }

@@ -82,20 +82,22 @@ impl Start {
 
 /// Where a shard is read from: a start that means the same whenever it is asked for.
 ///
-/// Its text form is what the runtime stores and gives back: `trim-horizon`, `at-timestamp 1795395060708`, `after 4957…`.
+/// Its text form is what the runtime stores and gives back: `trim-horizon`, `at-timestamp 1795395060708`, `at 4957…`, `after 4957…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The oldest record that the shard still holds.
     TrimHorizon,
     /// The first record that arrived at this time or later, in ms since 1970.
     AtTimestamp(i64),
+    /// This record.
+    At(SequenceNumber),
     /// The record after this one.
     After(SequenceNumber),
 }
 
 /// Text that names no position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a position in a shard: {0:?}; expected trim-horizon, at-timestamp MS or after SEQUENCE")]
+#[error("not a position in a shard: {0:?}; expected trim-horizon, at-timestamp MS, at SEQUENCE or after SEQUENCE")]
 pub struct NotAPosition(String);
 
 impl fmt::Display for ReadFrom {
@@ -103,6 +105,7 @@ impl fmt::Display for ReadFrom {
         match self {
             ReadFrom::TrimHorizon => f.write_str("trim-horizon"),
             ReadFrom::AtTimestamp(ms) => write!(f, "at-timestamp {ms}"),
+            ReadFrom::At(sequence) => write!(f, "at {sequence}"),
             ReadFrom::After(sequence) => write!(f, "after {sequence}"),
         }
     }
@@ -116,6 +119,7 @@ impl FromStr for ReadFrom {
         match text.split_once(' ') {
             None if text == "trim-horizon" => Ok(ReadFrom::TrimHorizon),
             Some(("at-timestamp", ms)) => ms.parse().map(ReadFrom::AtTimestamp).map_err(|_| refused()),
+            Some(("at", sequence)) => SequenceNumber::parse(sequence).map(ReadFrom::At).map_err(|_| refused()),
             Some(("after", sequence)) => SequenceNumber::parse(sequence).map(ReadFrom::After).map_err(|_| refused()),
             _ => Err(refused()),
         }
@@ -176,12 +180,15 @@ mod tests {
         for (position, text) in [
             (ReadFrom::TrimHorizon, "trim-horizon"),
             (ReadFrom::AtTimestamp(-5), "at-timestamp -5"),
+            (ReadFrom::At(SequenceNumber::parse("7").unwrap()), "at 7"),
             (after, "after 49590338271490256608559692538361571095921575989136588898"),
         ] {
             assert_eq!(position.to_string(), text);
             assert_eq!(text.parse::<ReadFrom>().unwrap(), position);
         }
-        for text in ["", "latest", "after", "after x", "at-timestamp", "at-timestamp 1.5", "trim-horizon 1"] {
+        for text in
+            ["", "latest", "after", "after x", "at", "at x", "at-timestamp", "at-timestamp 1.5", "trim-horizon 1"]
+        {
             assert!(text.parse::<ReadFrom>().is_err(), "{text:?}");
         }
     }

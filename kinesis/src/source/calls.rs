@@ -152,6 +152,7 @@ pub(crate) fn iterator_position(from: IteratorFrom) -> IteratorPosition {
         IteratorFrom::TrimHorizon => IteratorPosition::TrimHorizon,
         IteratorFrom::Latest => IteratorPosition::Latest,
         IteratorFrom::AtTimestamp(ms) => IteratorPosition::AtTimestamp(ms),
+        IteratorFrom::At(sequence) => IteratorPosition::AtSequence(sequence.as_str().to_owned()),
         IteratorFrom::After(sequence) => IteratorPosition::AfterSequence(sequence.as_str().to_owned()),
     }
 }

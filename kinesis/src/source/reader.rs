@@ -141,10 +141,7 @@ impl ShardReader {
                 tracing::warn!("stream {}: {trouble}", self.stream);
                 ShardInput::Trouble(trouble)
             }
-            Notice::Gap { after, what } => {
-                let range = after.map(|after| format!("after {after}"));
-                ShardInput::Lost(Loss { reason: Reason::Gap, records: None, range, what })
-            }
+            Notice::Gap { range, what } => ShardInput::Lost(Loss { reason: Reason::Gap, records: None, range, what }),
             Notice::Abandoned => ShardInput::Abandoned,
             Notice::Drained { children } => {
                 ShardInput::Drained { children: children.into_iter().map(from_its_beginning).collect() }
@@ -164,7 +161,7 @@ impl ShardReader {
             let position = match page.position {
                 ReadFrom::After(sequence) => Position { sequence: sequence.to_shared(), sub_sequence: 0 },
                 // Still where it began: nothing may be noted yet.
-                ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => Position::default(),
+                ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) | ReadFrom::At(_) => Position::default(),
             };
             let times = times.collect();
             let items = page.indices.iter().map(|index| batch.record(*index)).collect();

@@ -95,6 +95,7 @@ impl World {
                     IteratorFrom::TrimHorizon => IteratorPosition::TrimHorizon,
                     IteratorFrom::Latest => IteratorPosition::Latest,
                     IteratorFrom::AtTimestamp(ms) => IteratorPosition::AtTimestamp(*ms),
+                    IteratorFrom::At(sequence) => IteratorPosition::AtSequence(sequence.as_str()),
                     IteratorFrom::After(sequence) => IteratorPosition::AfterSequence(sequence.as_str()),
                 };
                 let iterator = self.model.get_shard_iterator(now_ms, STREAM, &shard, position);

@@ -35,13 +35,14 @@ impl Polling {
         self.counters.bytes += bytes as u64;
         self.counters.records += batch.len() as u64;
         let empty = batch.is_empty();
+        let caught_up = empty && behind_ms == Some(0);
+        let skipped = self.judge_resumed(&batch, caught_up || next_iterator.is_none(), notices);
         if empty {
             self.counters.empty_answers += 1;
         } else {
-            self.take(batch, notices);
+            self.take(batch, skipped, notices);
         }
         self.note_lag(behind_ms, notices);
-        let caught_up = empty && behind_ms == Some(0);
         match next_iterator {
             Some(iterator) => {
                 if caught_up {
@@ -54,9 +55,12 @@ impl Polling {
         }
     }
 
-    fn take(&mut self, batch: RecordBatch, notices: &mut Vec<Notice>) {
+    /// Takes what is behind the first `skipped` records.
+    fn take(&mut self, batch: RecordBatch, skipped: usize, notices: &mut Vec<Notice>) {
         let last = batch.sequence(batch.len() - 1).to_owned();
-        let emission = Emission::new(batch, self.stop_ms, &self.position, &mut self.frozen);
+        let highest_ms = (0..batch.len()).map(|index| batch.arrival_ms(index)).max();
+        self.read_up_to_ms = self.read_up_to_ms.max(highest_ms);
+        let emission = Emission::new(batch, skipped, self.stop_ms, &self.position, &mut self.frozen);
         self.counters.withheld += emission.withheld();
         let withheld_highest_ms = emission.withheld_highest_ms();
         if !emission.is_empty() {
@@ -98,6 +102,7 @@ impl Polling {
         let time_ms = sent_ms.saturating_sub(margin_ms);
         if self.last_evidence_ms.is_none_or(|last| time_ms > last) {
             self.last_evidence_ms = Some(time_ms);
+            self.read_up_to_ms = self.read_up_to_ms.max(Some(time_ms));
             notices.push(Notice::Evidence { time_ms });
         }
     }

@@ -29,10 +29,11 @@ pub struct Page {
 }
 
 impl Emission {
-    /// Sorts out what is stamped later than `stop_ms`. `before` is the position before the batch; `frozen` the one kept
+    /// Leaves out the first `skipped` records, and what is stamped later than `stop_ms`. `before` is the position before the batch; `frozen` the one kept
     /// since a record was first held back, and set here when that happens.
     pub(super) fn new(
         batch: RecordBatch,
+        skipped: usize,
         stop_ms: Option<i64>,
         before: &ReadFrom,
         frozen: &mut Option<ReadFrom>,
@@ -40,7 +41,7 @@ impl Emission {
         let mut emission = Emission { pages: Vec::new(), withheld: 0, withheld_highest_ms: None, batch };
         let mut open = Page { indices: Vec::new(), position: before.clone() };
         let mut open_bytes = 0;
-        for (index, number) in (0..emission.batch.len()).zip(0u32..) {
+        for (index, number) in (0..emission.batch.len()).zip(0u32..).skip(skipped) {
             if stop_ms.is_some_and(|stop| emission.batch.arrival_ms(index) > stop) {
                 emission.withheld += 1;
                 let arrival_ms = emission.batch.arrival_ms(index);

@@ -73,7 +73,7 @@ impl Polling {
 
     /// The shard is gone. Children that are named are held in its place also if they are not all: more are not to come.
     fn finish_gone(&mut self, what: String, children: Vec<ShardInfo>, now: Moment, notices: &mut Vec<Notice>) {
-        notices.push(Notice::Gap { after: self.last_read(), what });
+        notices.push(Notice::Gap { range: self.rest(), what });
         notices.push(if children.is_empty() { Notice::Abandoned } else { Notice::Drained { children } });
         self.proceed_with(Step::Finished, now);
     }

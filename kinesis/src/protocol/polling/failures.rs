@@ -70,12 +70,12 @@ impl Polling {
     fn on_position_refused(&mut self, kind: ErrorKind, message: String, now: Moment, notices: &mut Vec<Notice>) {
         let call = Call::GetShardIterator;
         match self.position {
-            ReadFrom::After(ref sequence) => {
+            ReadFrom::After(ref sequence) | ReadFrom::At(ref sequence) => {
                 let what = format!(
-                    "{}: the position after {sequence} is no longer held; reading on from the oldest record: {message}",
+                    "{}: the position {sequence} is not held any more; reading on from the oldest record: {message}",
                     self.shard
                 );
-                notices.push(Notice::Gap { after: self.last_read(), what });
+                notices.push(Notice::Gap { range: self.rest(), what });
                 self.position = ReadFrom::TrimHorizon;
                 self.proceed_with(Step::FetchIterator, self.pace.iterator_due().max(now));
             }

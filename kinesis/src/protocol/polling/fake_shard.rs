@@ -36,6 +36,8 @@ pub(super) struct FakeShard {
     pub closed_at_ms: Option<u64>,
     pub faults: Faults,
     pub page_records: usize,
+    /// So many records at the head are not held any more.
+    pub trimmed: usize,
     rng: fastrand::Rng,
 }
 
@@ -50,14 +52,22 @@ pub(super) struct Trace {
     /// Evidence, the service's true clock when the request was sent, and how many records had been passed on.
     pub evidence: Vec<(i64, i64, usize)>,
     pub troubles: Vec<String>,
-    pub gaps: usize,
+    /// Ranges.
+    pub gaps: Vec<Option<String>>,
     pub drained: Option<Vec<ShardInfo>>,
     pub failed: Option<(ErrorKind, String)>,
 }
 
 impl FakeShard {
     pub fn new(puts: Vec<Put>, faults: Faults, seed: u64) -> FakeShard {
-        FakeShard { puts, closed_at_ms: None, faults, page_records: 100, rng: fastrand::Rng::with_seed(seed) }
+        FakeShard {
+            puts,
+            closed_at_ms: None,
+            faults,
+            page_records: 100,
+            trimmed: 0,
+            rng: fastrand::Rng::with_seed(seed),
+        }
     }
 
     pub fn stamp_ms(&self, index: usize) -> i64 {
@@ -124,7 +134,7 @@ impl FakeShard {
             }
             Notice::Evidence { time_ms } => trace.evidence.push((time_ms, sent_truth_ms, trace.sequences.len())),
             Notice::Trouble(text) => trace.troubles.push(text),
-            Notice::Gap { .. } => trace.gaps += 1,
+            Notice::Gap { range, .. } => trace.gaps.push(range),
             Notice::Lagging { .. } | Notice::Withheld { .. } => {}
             Notice::Drained { children } => trace.drained = Some(children),
             Notice::Abandoned => panic!("the listing names the children"),
@@ -162,6 +172,7 @@ impl FakeShard {
             IteratorFrom::AtTimestamp(ms) => {
                 (0..self.puts.len()).find(|index| self.stamp_ms(*index) >= *ms).unwrap_or(self.puts.len())
             }
+            IteratorFrom::At(sequence) => sequence.as_str().parse().unwrap(),
             IteratorFrom::After(sequence) => sequence.as_str().parse::<usize>().unwrap() + 1,
         }
     }
@@ -171,7 +182,7 @@ impl FakeShard {
     }
 
     fn records(&mut self, begin: usize, limit: usize, now: Moment, timing: Timing) -> Answer {
-        let held = self.held(now);
+        let (held, begin) = (self.held(now), begin.max(self.trimmed));
         let hollow = self.rng.u8(0..100) < self.faults.hollow_percent;
         let end = if hollow { begin } else { held.min(begin + limit.min(self.page_records)).max(begin) };
         let batch = self.batch(begin, end);

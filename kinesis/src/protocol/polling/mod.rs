@@ -20,6 +20,7 @@ mod ends;
 mod failures;
 #[cfg(test)]
 mod fake_shard;
+mod resume;
 #[cfg(test)]
 mod rules;
 mod turn;
@@ -30,14 +31,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use emission::{Emission, PAGE_BYTES_MAX, PAGE_ITEMS_MAX, Page};
+use resume::Resumed;
 pub use turn::{Action, Answer, Input, IteratorFrom, Notice, PollingCounters, PollingSettings, Turn};
 
 use super::Moment;
 use super::errors::ErrorKind;
-use super::id::SequenceNumber;
 use super::pacing::BackOff;
 use super::position::ReadFrom;
-use super::sabotage::{self, Sabotage};
 use super::service_clock::ServiceClock;
 use super::shard_pace::{PaceOfReader, SharedPace};
 
@@ -71,6 +71,10 @@ pub struct Polling {
     /// The iterator was taken because the service refused the one before as invalid.
     renewed_once: bool,
     last_evidence_ms: Option<i64>,
+    /// Everything stamped up to here has been read: the latest stamp read, or proved.
+    read_up_to_ms: Option<i64>,
+    /// An iterator was taken at a record that may be gone.
+    resumed: Option<Resumed>,
     behind_ms: u64,
     dateless_said: bool,
     stop_ms: Option<i64>,
@@ -123,6 +127,8 @@ impl Polling {
             expired_in_a_row: 0,
             renewed_once: false,
             last_evidence_ms: None,
+            read_up_to_ms: None,
+            resumed: None,
             behind_ms: 0,
             dateless_said: false,
             stop_ms: None,
@@ -167,7 +173,7 @@ impl Polling {
             Input::Shards(shards) => self.on_shards(shards, now, &mut notices),
             Input::Failed { kind, message } => self.on_failure(kind, message, now, &mut notices),
         }
-        Turn { notices, action: self.act(now) }
+        Turn { notices, action: self.act(now, clock) }
     }
 
     /// What it has done so far.
@@ -180,20 +186,22 @@ impl Polling {
         &self.position
     }
 
-    fn last_read(&self) -> Option<SequenceNumber> {
+    /// What was not read, in words, if it was to be read on from a record.
+    fn rest(&self) -> Option<String> {
         match &self.position {
-            ReadFrom::After(sequence) => Some(sequence.clone()),
+            ReadFrom::After(sequence) => Some(format!("after {sequence}")),
+            ReadFrom::At(sequence) => Some(format!("from {sequence}")),
             ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) => None,
         }
     }
 
-    fn act(&mut self, now: Moment) -> Action {
+    fn act(&mut self, now: Moment, clock: &ServiceClock) -> Action {
         if now < self.due {
             return Action::Sleep { until: self.due };
         }
         match &self.step {
             Step::FetchIterator => match self.pace.try_iterator(now) {
-                Ok(()) => Action::FetchIterator(self.iterator_from()),
+                Ok(()) => Action::FetchIterator(self.iterator_from(now, clock)),
                 Err(until) => Action::Sleep { until },
             },
             Step::FetchRecords { iterator } => {
@@ -205,15 +213,6 @@ impl Polling {
             Step::ListForChildren { .. } | Step::ListForShard { .. } => Action::ListShards,
             Step::Finished => Action::Finished,
             Step::Failed { kind, message } => Action::Failed { kind: *kind, message: message.clone() },
-        }
-    }
-
-    fn iterator_from(&self) -> IteratorFrom {
-        match &self.position {
-            ReadFrom::TrimHorizon => IteratorFrom::TrimHorizon,
-            ReadFrom::AtTimestamp(_) if sabotage::is_planted(Sabotage::LatestNotPinned) => IteratorFrom::Latest,
-            ReadFrom::AtTimestamp(ms) => IteratorFrom::AtTimestamp(*ms),
-            ReadFrom::After(sequence) => IteratorFrom::After(sequence.clone()),
         }
     }
 

@@ -92,8 +92,8 @@ pub enum Notice {
     Trouble(String),
     /// Records are gone that should have been read.
     Gap {
-        /// Behind which nothing was read, as far as it is known.
-        after: Option<SequenceNumber>,
+        /// From where to where, as far as it is known: `after 4957…`, `from 4957… before 4958…`.
+        range: Option<String>,
         /// What happened.
         what: String,
     },
@@ -146,6 +146,8 @@ pub enum IteratorFrom {
     Latest,
     /// `AT_TIMESTAMP`, in ms since 1970.
     AtTimestamp(i64),
+    /// `AT_SEQUENCE_NUMBER`.
+    At(SequenceNumber),
     /// `AFTER_SEQUENCE_NUMBER`.
     After(SequenceNumber),
 }

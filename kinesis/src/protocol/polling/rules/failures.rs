@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn expired_iterator_is_renewed_at_once_after_the_last_record_and_counted() {
     let mut reader = Reader::reading();
-    reader.answer(batch(&[(41, 5), (42, 6)]), Some("i1"), Some(0));
+    reader.answer(batch(&[(41, SERVICE_MS - 5), (42, SERVICE_MS)]), Some("i1"), Some(0));
     reader.sleep_ms();
     reader.fail(ErrorKind::ExpiredIterator);
     let after = IteratorFrom::After(SequenceNumber::parse("42").unwrap());

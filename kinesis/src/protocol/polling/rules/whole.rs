@@ -32,7 +32,7 @@ proptest! {
         let (trace, _) = shard.read(settings, ReadFrom::TrimHorizon, 10_000_000);
         prop_assert_eq!(&trace.sequences, &(0..shard.puts.len()).collect::<Vec<_>>());
         prop_assert_eq!(trace.drained.map(|children| children.len()), Some(2));
-        prop_assert_eq!((trace.failed, trace.gaps), (None, 0));
+        prop_assert_eq!((trace.failed, trace.gaps), (None, vec![]));
     }
 
     // What is stamped is readable at once here, up to 30 ms of skew: so that is the margin.
@@ -84,5 +84,21 @@ proptest! {
         let (rest, _) = shard.read(settings, machine.position().to_string().parse().unwrap(), 100_000);
         let all: Vec<usize> = first.sequences.into_iter().chain(rest.sequences).collect();
         prop_assert_eq!(all, (0..count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn reader_resumed_behind_what_was_trimmed_reads_the_rest_and_says_so(
+        count in 5usize..400, at in 0usize..400, trimmed in 1usize..500, seed: u64,
+    ) {
+        let (at, trimmed) = (at % count, trimmed.min(count));
+        let puts = (0..count).map(|_| Put { at_ms: 0, skew_ms: 0, bytes: 30 }).collect();
+        let faults = Faults { failing_percent: 20, hollow_percent: 30, ..Faults::default() };
+        let mut shard = FakeShard::new(puts, faults, seed);
+        shard.trimmed = trimmed;
+        let settings = PollingSettings { seed, ..PollingSettings::default() };
+        let (trace, _) = shard.read(settings, after(at as u64), 100_000);
+        prop_assert_eq!(trace.sequences, ((at + 1).max(trimmed)..count).collect::<Vec<_>>());
+        let held = at >= trimmed;
+        prop_assert_eq!(trace.gaps.len(), usize::from(!held), "{:?}", trace.gaps);
     }
 }
