@@ -19,7 +19,7 @@ use crate::job::ServiceKeys;
 pub use weir_kinesis::{
     record::{OwnedRecord, Record},
     sink::KeyOrder,
-    source::Start,
+    source::{ShardStart, Start},
 };
 
 /// What the command line of this process says, above all pipelines.
@@ -71,6 +71,15 @@ impl KinesisSource {
     /// counts. A pattern that is none fails the job when it is submitted.
     pub fn start_at(self, shards: &str, start: Start) -> KinesisSource {
         KinesisSource(self.0.start_at(shards, start))
+    }
+
+    /// This shard begins at or behind a sequence number, whatever the rules say.
+    ///
+    /// A shard that no position names is read from its beginning if it descends from one that is named, and not at all
+    /// if one that is named descends from it; all others begin by their rules. A shard that the stream does not have
+    /// fails the job when it is submitted. A record that is not held any more leaves a gap in the job's ledger.
+    pub fn start_shard(self, shard: &str, start: ShardStart) -> KinesisSource {
+        KinesisSource(self.0.start_shard(shard, start))
     }
 
     /// How long a record may be stamped before it can be read: 1 s unless said, 0 at an endpoint on this machine.

@@ -53,7 +53,8 @@ pub(crate) fn tweet(number: u64, keys: u64) -> (String, String) {
 
 fn kinesis_source(settings: &KinesisSource) -> kinesis::KinesisSource {
     let source = kinesis::source(&settings.stream).service(settings.service.clone().into_settings());
-    settings.start.iter().fold(source, |source, rule| source.start_at(&rule.shards, rule.at.into()))
+    let source = settings.start.iter().fold(source, |source, rule| source.start_at(&rule.shards, rule.at.into()));
+    settings.positions.iter().fold(source, |source, (shard, start)| source.start_shard(shard, start.clone()))
 }
 
 fn kinesis_sink(settings: &KinesisSink) -> kinesis::KinesisSink {

@@ -9,7 +9,7 @@ mod table;
 
 use std::time::Duration;
 
-use weir_kinesis::{client::ServiceSettings, sink::KeyOrder};
+use weir_kinesis::{client::ServiceSettings, sink::KeyOrder, source::ShardStart};
 
 use crate::text::template::Template;
 
@@ -45,6 +45,8 @@ pub(crate) struct KinesisSource {
     pub stream: String,
     /// Where to begin, shard by shard: the first rule that matches a shard's whole id.
     pub start: Vec<StartRule>,
+    /// Where single shards begin, by id; above the rules.
+    pub positions: Vec<(String, ShardStart)>,
     /// How long a record may be under way, in ms, for `timestamps = "native"`; `None` when the
     /// items carry no time.
     pub lag_ms: Option<i64>,

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use toml::de::DeTable;
-use weir_kinesis::sink::KeyOrder;
+use weir_kinesis::{protocol::id::SequenceNumber, sink::KeyOrder, source::ShardStart};
 
 use super::{
     GroupBy, JobFile, KinesisSink, KinesisSource, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt,
@@ -109,13 +109,17 @@ fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
 }
 
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
-    let own = ["type", "stream", "start", "timestamps", "lag"];
+    let own = ["type", "stream", "start", "positions", "timestamps", "lag"];
     table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
     let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
     let start = match table.get("start") {
         Some(item) => {
             item.tables("a rule of `start`", START_EXAMPLE)?.iter().map(start_rule).collect::<Result<_, _>>()?
         }
+        None => Vec::new(),
+    };
+    let positions = match table.get("positions") {
+        Some(item) => item.table("positions")?.entries().iter().map(position).collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
     let native = match table.get("timestamps") {
@@ -132,7 +136,23 @@ fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
         }
         (false, None) => None,
     };
-    Ok(KinesisSource { stream, start, lag_ms, service: service(table)? })
+    Ok(KinesisSource { stream, start, positions, lag_ms, service: service(table)? })
+}
+
+/// `"shardId-000000000000" = "after 4957…"`.
+fn position(item: &Item<'_>) -> Result<(String, ShardStart), Failure> {
+    let text = item.text()?;
+    let start = match text.split_once(' ') {
+        Some(("at", number)) if SequenceNumber::parse(number).is_ok() => ShardStart::At(number.to_owned()),
+        Some(("after", number)) if SequenceNumber::parse(number).is_ok() => ShardStart::After(number.to_owned()),
+        _ => {
+            let shown: String = text.chars().take(160).flat_map(char::escape_debug).collect();
+            return Err(item.fail(format!(
+                "\"{shown}\" is no position in a shard: expected \"at NUMBER\" or \"after NUMBER\" with the sequence number of a record"
+            )));
+        }
+    };
+    Ok((item.key().to_owned(), start))
 }
 
 fn start_rule(table: &Table<'_>) -> Result<StartRule, Failure> {

@@ -84,6 +84,23 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// Every key with its value, as they stand in the file: of a table whose keys people choose.
+    pub(super) fn entries(&self) -> Vec<Item<'a>> {
+        let mut entries: Vec<Item<'a>> = self
+            .map
+            .iter()
+            .map(|(at, value)| Item {
+                doc: self.doc,
+                table: self.name,
+                key: at.get_ref(),
+                offset: at.span().start,
+                value: value.get_ref(),
+            })
+            .collect();
+        entries.sort_by_key(|item| item.offset);
+        entries
+    }
+
     /// A complaint about the table as a whole.
     pub(super) fn fail(&self, problem: impl std::fmt::Display) -> Failure {
         self.doc.fail(self.offset, format!("{}: {problem}", self.name))
@@ -95,12 +112,17 @@ impl<'a> Table<'a> {
 pub(super) struct Item<'a> {
     doc: &'a Document<'a>,
     table: &'a str,
-    key: &'static str,
+    key: &'a str,
     offset: usize,
     value: &'a DeValue<'a>,
 }
 
 impl<'a> Item<'a> {
+    /// The key.
+    pub(super) fn key(&self) -> &'a str {
+        self.key
+    }
+
     /// A complaint about this value.
     pub(super) fn fail(&self, problem: impl std::fmt::Display) -> Failure {
         self.doc.fail(self.offset, format!("key `{}` in {}: {problem}", self.key, self.table))

@@ -1,12 +1,13 @@
 //! The source's part on control: lists the shards, pins `T0`, and finds the stop time.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
-use weir_runtime::source::{Listing, LocalFuture, ShardListing, SourceControl, StartPosition};
+use weir_runtime::source::{Listing, LocalFuture, ShardListing, SourceControl};
 use weir_window::{EventTime, TimeSpan};
 
 use super::StreamSource;
@@ -15,7 +16,6 @@ use super::reader::from_its_beginning;
 use crate::client::ShardDescription;
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
-use crate::protocol::position::{Start, StartRules};
 use crate::protocol::service_clock::ServiceClock;
 
 /// How often the stream is listed again: shards are named by their parents' last answers, so this is only the net below.
@@ -28,11 +28,20 @@ pub(super) struct StreamControl {
     calls: Option<Rc<dyn ReadCalls>>,
     origin: Origin,
     clock: ServiceClock,
+    /// Shards that are not to be read, though they are listed.
+    left_out: BTreeSet<String>,
 }
 
 impl StreamControl {
     pub(super) fn new(source: StreamSource, connect: Connect) -> StreamControl {
-        StreamControl { source, connect, calls: None, origin: Origin::now(), clock: ServiceClock::new() }
+        StreamControl {
+            source,
+            connect,
+            calls: None,
+            origin: Origin::now(),
+            clock: ServiceClock::new(),
+            left_out: BTreeSet::new(),
+        }
     }
 
     async fn calls(&mut self) -> Result<Rc<dyn ReadCalls>, JobError> {
@@ -60,26 +69,29 @@ impl StreamControl {
     }
 
     async fn list(&mut self) -> Result<Listing, JobError> {
-        let rules = self.source.rules()?;
+        let starts = self.source.starts()?;
         let arn = self.describe(self.patience()).await?;
         // Before the listing: what opens after it is a child, and is read from its beginning.
         let t0_ms = self.clock.earliest_ms(self.origin.moment_now());
         let calls = self.calls().await?;
         let stream = self.source.stream.clone();
         let shards = patiently(self.patience(), Call::ListShards, || calls.list_shards(&stream)).await?;
-        let mut notes = Vec::new();
-        let needs_now = shards.iter().any(|shard| rules.start_of(&shard.id) == Start::Latest);
-        if needs_now && t0_ms.is_none() {
-            notes.push(format!(
-                "stream {stream}: the endpoint sends no Date header; \"latest\" is taken from this host's clock"
-            ));
+        let now_ms = t0_ms.unwrap_or_else(facade::wall_clock_ms);
+        let plan = starts.plan(&shards, now_ms).map_err(|problem| self.source.refused(&problem))?;
+        let mut notes: Vec<String> = plan.notes.iter().map(|note| format!("stream {stream}: {note}")).collect();
+        if plan.needs_now && t0_ms.is_none() {
+            notes.insert(
+                0,
+                format!(
+                    "stream {stream}: the endpoint sends no Date header; \"latest\" is taken from this host's clock"
+                ),
+            );
         }
-        let t0_ms = t0_ms.unwrap_or_else(facade::wall_clock_ms);
-        notes.extend(skipped_history(&stream, &shards, &rules));
+        self.left_out = plan.left_out;
         Ok(Listing {
             stream: Arc::from(format!("{}{arn}", self.source.endpoint_prefix())),
-            shards: shards.iter().map(|shard| listing(shard, &rules, t0_ms)).collect(),
-            started_at: needs_now.then(|| EventTime::from_millis(t0_ms)),
+            shards: plan.shards,
+            started_at: plan.needs_now.then(|| EventTime::from_millis(now_ms)),
             notes,
         })
     }
@@ -98,7 +110,8 @@ impl SourceControl for StreamControl {
         Box::pin(async {
             let calls = self.calls().await?;
             let listed = calls.list_shards(&self.source.stream).await.map_err(|error| job_error(&error))?;
-            Ok(listed.iter().map(found).collect())
+            let left_out = &self.left_out;
+            Ok(listed.iter().filter(|shard| !left_out.contains(&shard.id)).map(found).collect())
         })
     }
 
@@ -119,67 +132,4 @@ impl SourceControl for StreamControl {
 /// A shard that opened while the job ran: read from its beginning, whatever the rules for the start say.
 fn found(shard: &ShardDescription) -> ShardListing {
     ShardListing { open: shard.last_sequence.is_none(), ..from_its_beginning(shard_info(shard)) }
-}
-
-fn listing(shard: &ShardDescription, rules: &StartRules, t0_ms: i64) -> ShardListing {
-    let info = shard_info(shard);
-    let position = rules.start_of(&info.id).resolve(t0_ms).to_string();
-    ShardListing {
-        name: info.id,
-        parents: info.parents,
-        open: shard.last_sequence.is_none(),
-        position: StartPosition(Arc::from(position)),
-    }
-}
-
-/// What people should know about records that are there and will not be read.
-fn skipped_history(stream: &str, shards: &[ShardDescription], rules: &StartRules) -> Option<String> {
-    let skipping = shards.iter().filter(|shard| rules.start_of(&shard.id) != Start::TrimHorizon).count();
-    (skipping > 0).then(|| {
-        format!(
-            "stream {stream}: {skipping} of {} shards are read from their start rule on; older records are skipped \
-             (trim-horizon reads them)",
-            shards.len()
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shard(id: &str, parent: Option<&str>, closed: bool) -> ShardDescription {
-        ShardDescription {
-            id: id.to_owned(),
-            parent: parent.map(str::to_owned),
-            adjacent_parent: None,
-            first_hash: 0,
-            last_hash: u128::MAX,
-            first_sequence: "1".to_owned(),
-            last_sequence: closed.then(|| "9".to_owned()),
-        }
-    }
-
-    // A closed shard may hold records of between T0 and its end, so it is read too, from T0.
-    #[test]
-    fn every_listed_shard_starts_by_its_rule_with_latest_pinned() {
-        let mut rules = StartRules::new();
-        rules.add("b|c", Start::Latest).unwrap();
-        let texts = |shard: &ShardDescription| {
-            let listing = listing(shard, &rules, 77);
-            (listing.position.0.to_string(), listing.open, listing.parents.len())
-        };
-        assert_eq!(texts(&shard("a", None, false)), ("trim-horizon".to_owned(), true, 0));
-        assert_eq!(texts(&shard("b", None, true)), ("at-timestamp 77".to_owned(), false, 0));
-        assert_eq!(texts(&shard("c", Some("b"), false)), ("at-timestamp 77".to_owned(), true, 1));
-    }
-
-    #[test]
-    fn skipped_history_is_said_only_if_some_is() {
-        let shards = [shard("a", None, false), shard("b", None, false)];
-        let mut rules = StartRules::new();
-        assert_eq!(skipped_history("s", &shards, &rules), None);
-        rules.add("a", Start::Latest).unwrap();
-        assert!(skipped_history("s", &shards, &rules).unwrap().starts_with("stream s: 1 of 2 shards"));
-    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod calls;
 mod control;
 mod paces;
 mod reader;
+mod starts;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,9 +17,10 @@ use weir_window::TimeSpan;
 use self::calls::{Connect, Origin, over_network};
 use self::control::StreamControl;
 use self::reader::StreamReader;
+pub use self::starts::ShardStart;
+use self::starts::{JudgedStarts, Starts};
 use crate::client::{ServiceSettings, is_local};
 pub use crate::protocol::position::Start;
-use crate::protocol::position::StartRules;
 use crate::protocol::service_clock::ServiceClock;
 use crate::record::Record;
 
@@ -36,7 +38,7 @@ pub fn source(stream: impl Into<String>) -> StreamSource {
     StreamSource {
         stream: Arc::from(stream.into()),
         service: ServiceSettings::default(),
-        rules: Vec::new(),
+        starts: Starts::default(),
         margin: None,
     }
 }
@@ -46,7 +48,7 @@ pub fn source(stream: impl Into<String>) -> StreamSource {
 pub struct StreamSource {
     stream: Arc<str>,
     service: ServiceSettings,
-    rules: Vec<(String, Start)>,
+    starts: Starts,
     margin: Option<TimeSpan>,
 }
 
@@ -56,14 +58,26 @@ impl StreamSource {
     /// A bad pattern is an error when the job is submitted.
     #[must_use]
     pub fn start_at(mut self, pattern: impl Into<String>, start: Start) -> Self {
-        self.rules.push((pattern.into(), start));
+        self.starts.rules.push((pattern.into(), start));
         self
     }
 
-    /// Every shard starts there, whatever rules were given.
+    /// This shard starts there, whatever the rules say. The last position of a shard counts.
+    ///
+    /// A shard that no position names is read from its beginning if it descends from one that is named, and not at all if
+    /// one that is named descends from it; all others start by their rules. When the job is submitted, a shard that the
+    /// stream does not have is an error, and so is a number that its shard cannot have. A record that is not held any more
+    /// leaves a gap in the job's ledger, and reading goes on with the next one.
+    #[must_use]
+    pub fn start_shard(mut self, shard: impl Into<String>, start: ShardStart) -> Self {
+        let _ = self.starts.named.insert(shard.into(), start);
+        self
+    }
+
+    /// Every shard starts there, whatever rules and positions were given.
     #[must_use]
     pub fn start_all_at(mut self, start: Start) -> Self {
-        self.rules = vec![(".*".to_owned(), start)];
+        self.starts = Starts { rules: vec![(".*".to_owned(), start)], ..Starts::default() };
         self
     }
 
@@ -111,14 +125,12 @@ impl StreamSource {
         self
     }
 
-    fn rules(&self) -> Result<StartRules, JobError> {
-        let mut rules = StartRules::new();
-        for (pattern, start) in &self.rules {
-            rules
-                .add(pattern, *start)
-                .map_err(|error| JobError::settings(format!("stream {}: {error}", self.stream)))?;
-        }
-        Ok(rules)
+    fn starts(&self) -> Result<JudgedStarts, JobError> {
+        self.starts.judge().map_err(|problem| self.refused(&problem))
+    }
+
+    fn refused(&self, problem: &str) -> JobError {
+        JobError::settings(format!("stream {}: {problem}", self.stream))
     }
 
     fn margin_ms(&self) -> i64 {
@@ -156,8 +168,8 @@ impl Source for StreamSource {
     fn describe(&self) -> String {
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
         format!(
-            "kinesis stream {} start {:?} margin {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
-            self.stream, self.rules, self.margin
+            "kinesis stream {} start {:?} {:?} margin {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+            self.stream, self.starts.rules, self.starts.named, self.margin
         )
     }
 

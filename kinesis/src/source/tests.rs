@@ -82,7 +82,7 @@ fn latest_is_pinned_to_the_services_clock_before_the_first_read() {
     assert!((now_ms - 10_000..=now_ms).contains(&t0.as_millis()), "{t0:?} at {now_ms}");
     assert_eq!(&*listing.shards[0].position.0, format!("at-timestamp {}", t0.as_millis()));
     assert_eq!(&*listing.stream, "http://127.0.0.1:4567 arn:Tweets");
-    assert_eq!(listing.notes.len(), 1, "history is skipped: {:?}", listing.notes);
+    assert_eq!(listing.notes.len(), 1, "history is left out: {:?}", listing.notes);
 }
 
 #[test]

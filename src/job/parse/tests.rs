@@ -1,5 +1,7 @@
 //! Right job files are understood; each kind of mistake is answered with its line and its cure.
 
+use weir_kinesis::source::ShardStart;
+
 use super::parse;
 use crate::job::{GroupBy, JobFile, SinkSettings, SourceSettings, StartAt, StartRule, Tweets};
 
@@ -56,6 +58,7 @@ fn every_key_is_understood() {
             { shards = "shardId-0+2", at = 2026-11-23T16:11:27Z },
             { shards = ".*", at = "2026-11-23T16:11:27.5+01:00" },
         ]
+        positions = { shardId-000000000007 = "after 4957", "shardId-000000000001" = "at 12" }
         timestamps = "native"
         lag = "1.5s"
         endpoint_url = "http://127.0.0.1:4567"
@@ -75,6 +78,11 @@ fn every_key_is_understood() {
     let SourceSettings::Kinesis(source) = job.source else { panic!("not kinesis") };
     let at: Vec<_> = source.start.iter().map(|rule| rule.at).collect();
     assert_eq!(at, [StartAt::Oldest, StartAt::Timestamp(1_795_450_287_000), StartAt::Timestamp(1_795_446_687_500)]);
+    let positions = [
+        ("shardId-000000000007".to_owned(), ShardStart::After("4957".to_owned())),
+        ("shardId-000000000001".to_owned(), ShardStart::At("12".to_owned())),
+    ];
+    assert_eq!(source.positions, positions);
     assert_eq!(source.lag_ms, Some(1_500));
     assert_eq!(source.service.region.as_deref(), Some("eu-west-1"));
     assert!(!format!("{source:?}").contains("hush"));
@@ -99,7 +107,7 @@ fn an_unknown_key_is_named_with_file_line_and_the_right_name() {
     assert_eq!(
         said(&monitor_with("stream = ", "straem = ")),
         format!(
-            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, timestamps, lag, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
+            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, positions, timestamps, lag, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
         )
     );
     assert!(said("sauce = 1").starts_with("job.toml:1: unknown key `sauce` in the job file: did you mean `source`?"));
@@ -218,4 +226,18 @@ fn writers_settings_are_understood_and_mistakes_in_them_named() {
         said(&file("linger = \"2h\"")),
         "job.toml:6: key `linger` in [sink]: records may wait 0ms to 1m for others"
     );
+}
+
+#[test]
+fn position_that_is_none_is_named_with_its_shard() {
+    for wrong in ["latest", "after", "after 007", "behind 7", "at 7 "] {
+        let line = MONITOR.lines().position(|line| line.starts_with("stream")).expect("a stream") + 2;
+        let positions = format!("stream = \"Tweets\"\npositions = {{ shardId-0 = \"{wrong}\" }}");
+        assert_eq!(
+            said(&monitor_with("stream = \"Tweets\"", &positions)),
+            format!(
+                "job.toml:{line}: key `shardId-0` in positions: \"{wrong}\" is no position in a shard: expected \"at NUMBER\" or \"after NUMBER\" with the sequence number of a record"
+            )
+        );
+    }
 }
