@@ -87,6 +87,12 @@ impl KinesisSource {
         KinesisSource(self.0.margin(margin))
     }
 
+    /// The part of each shard's limits that this process may take, 0.01 to 1; all of it unless said. Jobs of one process
+    /// that read a shard share it, by the least that any of them was given.
+    pub fn share(self, share: f64) -> KinesisSource {
+        KinesisSource(self.0.share(share))
+    }
+
     fn resolved(&self) -> StreamSource {
         let source = self.clone().overridden(&overrides().service).0;
         match overrides().from {

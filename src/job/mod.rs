@@ -17,7 +17,7 @@ pub(crate) use build::pipeline;
 pub(crate) use parse::{check_endpoint, check_name, parse_start, read_file};
 
 /// A job file that has been read and checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JobFile {
     /// The job's name: what the file says, else its file name without `.toml`.
     pub name: String,
@@ -30,7 +30,7 @@ pub(crate) struct JobFile {
 }
 
 /// `[source]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum SourceSettings {
     /// `type = "kinesis"`.
     Kinesis(KinesisSource),
@@ -39,7 +39,7 @@ pub(crate) enum SourceSettings {
 }
 
 /// A stream to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct KinesisSource {
     /// The stream's name.
     pub stream: String,
@@ -50,6 +50,8 @@ pub(crate) struct KinesisSource {
     /// How long a record may be under way, in ms, for `timestamps = "native"`; `None` when the
     /// items carry no time.
     pub lag_ms: Option<i64>,
+    /// The part of each shard's limits that may be taken; `None`: the source's own.
+    pub share: Option<f64>,
     /// How to reach the service.
     pub service: ServiceKeys,
 }

@@ -3,7 +3,11 @@
 use std::{path::Path, time::Duration};
 
 use toml::de::DeTable;
-use weir_kinesis::{protocol::id::SequenceNumber, sink::KeyOrder, source::ShardStart};
+use weir_kinesis::{
+    protocol::{id::SequenceNumber, pacing::Share},
+    sink::KeyOrder,
+    source::ShardStart,
+};
 
 use super::{
     GroupBy, JobFile, KinesisSink, KinesisSource, Secret, ServiceKeys, SinkSettings, SourceSettings, StartAt,
@@ -109,7 +113,7 @@ fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
 }
 
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
-    let own = ["type", "stream", "start", "positions", "timestamps", "lag"];
+    let own = ["type", "stream", "start", "positions", "timestamps", "lag", "share"];
     table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
     let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
     let start = match table.get("start") {
@@ -136,7 +140,8 @@ fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
         }
         (false, None) => None,
     };
-    Ok(KinesisSource { stream, start, positions, lag_ms, service: service(table)? })
+    let share = table.get("share").map(|item| item.part(Share::MIN)).transpose()?;
+    Ok(KinesisSource { stream, start, positions, lag_ms, share, service: service(table)? })
 }
 
 /// `"shardId-000000000000" = "after 4957…"`.

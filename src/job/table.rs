@@ -184,6 +184,19 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A part of one, `least` to 1.
+    pub(super) fn part(&self, least: f64) -> Result<f64, Failure> {
+        let number: Option<f64> = match self.value {
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => return Err(self.wrong_type("a number")),
+        };
+        match number {
+            Some(part) if (least..=1.0).contains(&part) => Ok(part),
+            _ => Err(self.fail(format!("is out of range, expected a part, {least} to 1"))),
+        }
+    }
+
     /// One of a few words, each with what it stands for.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Failure> {
         let text = self.text()?;

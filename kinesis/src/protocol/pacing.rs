@@ -10,6 +10,40 @@ pub const CALL_INTERVAL: Duration = Duration::from_millis(200);
 /// What a shard gives its polling readers together, in bytes a second. Source: as above; an answer of 10 MiB costs 5 s.
 pub const READ_BYTES_PER_S: u64 = 2 * 1024 * 1024;
 
+/// The part of a shard's limits that this process may take, so that others who read the shard have room: 1 is all of it.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Share = Share(1.0);
+    /// Less would let an iterator expire between two calls before long.
+    pub const MIN: f64 = 0.01;
+
+    /// A part, [`Share::MIN`] to 1.
+    pub fn of(part: f64) -> Option<Share> {
+        (Share::MIN..=1.0).contains(&part).then_some(Share(part))
+    }
+
+    /// Least time between two calls.
+    pub fn call_interval(self) -> Duration {
+        CALL_INTERVAL.div_f64(self.0)
+    }
+
+    /// How long bytes take.
+    fn cost(self, bytes: usize) -> Duration {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let whole_ns = u128::from(bytes) * 1_000_000_000 / u128::from(READ_BYTES_PER_S);
+        Duration::from_nanos(u64::try_from(whole_ns).unwrap_or(u64::MAX)).div_f64(self.0)
+    }
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share::WHOLE
+    }
+}
+
 /// When a shard may be asked again, by calls and by bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadPacing {
@@ -23,21 +57,18 @@ impl ReadPacing {
     }
 
     /// A call goes out: the next comes no sooner than the interval allows, whatever this one brings.
-    pub fn on_sent(&mut self, now: Moment) {
-        self.due = self.due.max(now + CALL_INTERVAL);
+    pub fn on_sent(&mut self, now: Moment, share: Share) {
+        self.due = self.due.max(now + share.call_interval());
     }
 
     /// A call sent at `sent` brought `bytes` of keys and data.
-    pub fn on_answer(&mut self, sent: Moment, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let cost_ns = u128::from(bytes) * 1_000_000_000 / u128::from(READ_BYTES_PER_S);
-        let cost = Duration::from_nanos(u64::try_from(cost_ns).unwrap_or(u64::MAX));
-        self.due = self.due.max(sent + cost.max(CALL_INTERVAL));
+    pub fn on_answer(&mut self, sent: Moment, bytes: usize, share: Share) {
+        self.due = self.due.max(sent + share.cost(bytes).max(share.call_interval()));
     }
 
     /// A call failed, the news came at `now`: it counts as a call all the same.
-    pub fn on_failure(&mut self, now: Moment) {
-        self.due = self.due.max(now + CALL_INTERVAL);
+    pub fn on_failure(&mut self, now: Moment, share: Share) {
+        self.due = self.due.max(now + share.call_interval());
     }
 
     /// The earliest moment for the next call.
@@ -86,12 +117,26 @@ mod tests {
     fn small_answer_costs_a_call_and_ten_mebibytes_cost_five_seconds() {
         let mut pacing = ReadPacing::new();
         assert_eq!(pacing.due(), Moment::ZERO);
-        pacing.on_answer(Moment::from_millis(1_000), 100);
+        pacing.on_answer(Moment::from_millis(1_000), 100, Share::WHOLE);
         assert_eq!(pacing.due(), Moment::from_millis(1_200));
-        pacing.on_answer(Moment::from_millis(1_200), 10 * 1024 * 1024);
+        pacing.on_answer(Moment::from_millis(1_200), 10 * 1024 * 1024, Share::WHOLE);
         assert_eq!(pacing.due(), Moment::from_millis(6_200));
-        pacing.on_failure(Moment::from_millis(2_000));
+        pacing.on_failure(Moment::from_millis(2_000), Share::WHOLE);
         assert_eq!(pacing.due(), Moment::from_millis(6_200), "a failure does not forgive the bytes");
+    }
+
+    #[test]
+    fn part_of_a_shard_is_so_much_slower_in_calls_and_bytes() {
+        let share = Share::of(0.4).expect("a part");
+        let mut pacing = ReadPacing::new();
+        pacing.on_answer(Moment::ZERO, 100, share);
+        assert_eq!(pacing.due(), Moment::from_millis(500));
+        pacing.on_answer(Moment::from_millis(500), 2 * 1024 * 1024, share);
+        assert_eq!(pacing.due(), Moment::from_millis(3_000));
+        for part in [0.0, 0.009, 1.01, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Share::of(part), None, "{part}");
+        }
+        assert_eq!(Share::of(1.0), Some(Share::WHOLE));
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl StreamControl {
 
     async fn list(&mut self) -> Result<Listing, JobError> {
         let starts = self.source.starts()?;
+        let _ = self.source.judged_share()?;
         let arn = self.describe(self.patience()).await?;
         // Before the listing: what opens after it is a child, and is read from its beginning.
         let t0_ms = self.clock.earliest_ms(self.origin.moment_now());

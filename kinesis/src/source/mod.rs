@@ -20,6 +20,7 @@ use self::reader::StreamReader;
 pub use self::starts::ShardStart;
 use self::starts::{JudgedStarts, Starts};
 use crate::client::{ServiceSettings, is_local};
+use crate::protocol::pacing::Share;
 pub use crate::protocol::position::Start;
 use crate::protocol::service_clock::ServiceClock;
 use crate::record::Record;
@@ -40,6 +41,7 @@ pub fn source(stream: impl Into<String>) -> StreamSource {
         service: ServiceSettings::default(),
         starts: Starts::default(),
         margin: None,
+        share: 1.0,
     }
 }
 
@@ -50,6 +52,7 @@ pub struct StreamSource {
     service: ServiceSettings,
     starts: Starts,
     margin: Option<TimeSpan>,
+    share: f64,
 }
 
 impl StreamSource {
@@ -125,6 +128,23 @@ impl StreamSource {
         self
     }
 
+    /// The part of each shard's limits (5 calls and 2 MiB a second) that this process may take, 0.01 to 1, so that others
+    /// who read the stream have room. All of it unless said. What jobs of one process read of a shard they read together:
+    /// they take turns within the least share that any of them was given. Another number fails the job when it is submitted.
+    ///
+    /// A part makes polling so much slower: with 0.2 a shard is asked once a second, and what happens is known so much later.
+    #[must_use]
+    pub fn share(mut self, share: f64) -> Self {
+        self.share = share;
+        self
+    }
+
+    fn judged_share(&self) -> Result<Share, JobError> {
+        Share::of(self.share).ok_or_else(|| {
+            self.refused(&format!("a share of {} of each shard: give a part, {} to 1", self.share, Share::MIN))
+        })
+    }
+
     fn starts(&self) -> Result<JudgedStarts, JobError> {
         self.starts.judge().map_err(|problem| self.refused(&problem))
     }
@@ -154,6 +174,8 @@ impl StreamSource {
             stream: Arc::clone(&self.stream),
             scope: Arc::from(format!("{}{}", self.endpoint_prefix(), self.stream)),
             margin_ms: self.margin_ms(),
+            // Control has refused what is none.
+            share: self.judged_share().unwrap_or_default(),
             connect,
             origin: Origin::of_thread(),
             clock: Rc::new(RefCell::new(ServiceClock::new())),
@@ -168,8 +190,8 @@ impl Source for StreamSource {
     fn describe(&self) -> String {
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
         format!(
-            "kinesis stream {} start {:?} {:?} margin {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
-            self.stream, self.starts.rules, self.starts.named, self.margin
+            "kinesis stream {} start {:?} {:?} margin {:?} share {} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+            self.stream, self.starts.rules, self.starts.named, self.margin, self.share
         )
     }
 

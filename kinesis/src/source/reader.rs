@@ -18,6 +18,7 @@ use super::paces;
 use crate::client::ServiceError;
 use crate::protocol::ShardInfo;
 use crate::protocol::errors::Call;
+use crate::protocol::pacing::Share;
 use crate::protocol::patience::Patience;
 use crate::protocol::polling::{Action, Emission, Input, Notice, Polling, PollingSettings, Turn};
 use crate::protocol::position::ReadFrom;
@@ -33,6 +34,7 @@ pub(super) struct StreamReader {
     /// Tells the stream from those of other endpoints.
     pub(super) scope: Arc<str>,
     pub(super) margin_ms: i64,
+    pub(super) share: Share,
     pub(super) connect: Connect,
     pub(super) origin: Origin,
     pub(super) clock: Rc<RefCell<ServiceClock>>,
@@ -42,8 +44,12 @@ pub(super) struct StreamReader {
 
 impl SourceReader<Record> for StreamReader {
     fn read(&self, shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
-        let settings =
-            PollingSettings { margin_ms: self.margin_ms, seed: fastrand::u64(..), ..PollingSettings::default() };
+        let settings = PollingSettings {
+            margin_ms: self.margin_ms,
+            share: self.share,
+            seed: fastrand::u64(..),
+            ..PollingSettings::default()
+        };
         let (connect, stream, scope, origin, clock, worked) = (
             self.connect.clone(),
             self.stream.clone(),
@@ -99,22 +105,29 @@ impl ShardReader {
                 Action::Failed { kind, message } => {
                     return Err(JobError::new(kind.who_acts(), format!("stream {}: {message}", self.stream)));
                 }
-                action => until_cancelled(&self.inlet, self.perform(action)).await,
+                action => until_cancelled(&self.inlet, self.perform(action, &machine)).await,
             };
             let Some(next) = outcome else { return Ok(()) };
             input = next;
         }
     }
 
-    async fn perform(&self, action: Action) -> Input {
+    async fn perform(&self, action: Action, machine: &Polling) -> Input {
+        if matches!(action, Action::FetchRecords { .. }) && !self.may_fetch() {
+            machine.stand_aside();
+            while !self.may_fetch() {
+                facade::sleep(MEMORY_LOOK).await;
+            }
+        }
+        if let Err(until) = machine.try_send(self.origin.moment_now()) {
+            facade::sleep(self.origin.until(until)).await;
+            return Input::Wake;
+        }
         let called = match action {
             Action::FetchIterator(from) => {
                 self.calls.shard_iterator(&self.stream, &self.shard, iterator_position(from)).await.map(Input::Iterator)
             }
             Action::FetchRecords { iterator, limit } => {
-                while !may_fetch(self.inlet.memory(), Arc::strong_count(&self.outstanding) - 1) {
-                    facade::sleep(MEMORY_LOOK).await;
-                }
                 let answer = self.calls.get_records(iterator, limit).await;
                 answer.map(|answer| Input::Records(self.origin.answer(answer)))
             }
@@ -129,6 +142,10 @@ impl ShardReader {
             Action::Finished | Action::Failed { .. } => unreachable!("the loop ends with these"),
         };
         called.unwrap_or_else(|ServiceError { kind, message, .. }| Input::Failed { kind, message })
+    }
+
+    fn may_fetch(&self) -> bool {
+        may_fetch(self.inlet.memory(), Arc::strong_count(&self.outstanding) - 1)
     }
 
     async fn pass_on(&self, notice: Notice) {

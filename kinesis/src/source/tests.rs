@@ -163,3 +163,17 @@ fn description_names_settings_but_no_secrets() {
     assert!(described.contains("Tweets") && described.contains("AtTimestamp(7)"), "{described}");
     assert!(!described.contains("AKIDVISIBLE") && !described.contains("hunter2"), "{described}");
 }
+
+#[test]
+fn share_that_is_no_part_fails_the_job_in_words() {
+    let prepared = |share: f64| {
+        let source = latest().share(share);
+        facade::run_here(async { Made::control(&[Ok(())], true, source).prepare().await }).unwrap()
+    };
+    assert!(prepared(0.4).is_ok());
+    for (share, shown) in [(0.0, "0"), (1.5, "1.5"), (f64::NAN, "NaN")] {
+        let error = prepared(share).unwrap_err();
+        assert_eq!(error.kind, Kind::Settings);
+        assert_eq!(error.message, format!("stream Tweets: a share of {shown} of each shard: give a part, 0.01 to 1"));
+    }
+}

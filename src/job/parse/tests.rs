@@ -61,6 +61,7 @@ fn every_key_is_understood() {
         positions = { shardId-000000000007 = "after 4957", "shardId-000000000001" = "at 12" }
         timestamps = "native"
         lag = "1.5s"
+        share = 0.4
         endpoint_url = "http://127.0.0.1:4567"
         region = "eu-west-1"
         access_key_id = "id"
@@ -83,7 +84,7 @@ fn every_key_is_understood() {
         ("shardId-000000000001".to_owned(), ShardStart::At("12".to_owned())),
     ];
     assert_eq!(source.positions, positions);
-    assert_eq!(source.lag_ms, Some(1_500));
+    assert_eq!((source.lag_ms, source.share), (Some(1_500), Some(0.4)));
     assert_eq!(source.service.region.as_deref(), Some("eu-west-1"));
     assert!(!format!("{source:?}").contains("hush"));
     assert!(!format!("{source:?}").contains("\"token\""));
@@ -107,7 +108,7 @@ fn an_unknown_key_is_named_with_file_line_and_the_right_name() {
     assert_eq!(
         said(&monitor_with("stream = ", "straem = ")),
         format!(
-            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, positions, timestamps, lag, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
+            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, positions, timestamps, lag, share, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
         )
     );
     assert!(said("sauce = 1").starts_with("job.toml:1: unknown key `sauce` in the job file: did you mean `source`?"));
@@ -194,6 +195,10 @@ fn types_are_checked_and_secrets_never_shown() {
     assert!(tweets.contains("key `rate` in [source]: 0 is out of range, expected 1 to 1000000"), "{tweets}");
     let burst = said("source = { type = \"tweets\", burst = \"9-1\" }\nsink = { type = \"logger\" }");
     assert!(burst.contains("\"9-1\" is not a burst"), "{burst}");
+    for share in ["0", "1.01", "nan", "-0.5"] {
+        let wrong = said(&monitor_with("stream = \"Tweets\"", &format!("stream = \"Tweets\"\nshare = {share}")));
+        assert!(wrong.contains("key `share` in [source]: is out of range, expected a part, 0.01 to 1"), "{wrong}");
+    }
     let url = said(&monitor_with("stream = \"Tweets\"", "stream = \"Tweets\"\nendpoint_url = \"localhost:4567\""));
     assert!(url.contains("\"localhost:4567\" is not an endpoint"), "{url}");
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::{Answer, Emission, Notice, Polling, Step};
 use crate::protocol::Moment;
 use crate::protocol::id::SequenceNumber;
-use crate::protocol::pacing::CALL_INTERVAL;
 use crate::protocol::position::ReadFrom;
 use crate::protocol::sabotage::{self, Sabotage};
 use crate::protocol::service_clock::{ServiceClock, Timing};
@@ -118,7 +117,7 @@ impl Polling {
     fn idle_due(&mut self, sent: Moment) -> Moment {
         let growth = 1.5f64.powi(self.idle_answers.min(10).cast_signed());
         self.idle_answers = self.idle_answers.saturating_add(1);
-        let grown = CALL_INTERVAL.mul_f64(growth);
+        let grown = self.pace.call_interval().mul_f64(growth);
         let interval = grown.min(IDLE_INTERVAL_MAX).mul_f64(0.9 + 0.1 * self.rng.f64());
         self.pace.due().max(sent + interval)
     }

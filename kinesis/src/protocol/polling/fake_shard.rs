@@ -104,6 +104,7 @@ impl FakeShard {
                     return trace;
                 }
                 action => {
+                    assert_eq!(machine.try_send(now), Ok(()), "nobody else reads here");
                     let sent = now;
                     sent_truth_ms = truth_ms(sent);
                     let acted = sent + Duration::from_millis(self.rng.u64(0..40));

@@ -116,7 +116,7 @@ impl Polling {
             position,
             step: Step::FetchIterator,
             due: Moment::ZERO,
-            pace: PaceOfReader::join(SharedPace::default()),
+            pace: PaceOfReader::join(SharedPace::default(), settings.share),
             throttling: BackOff::new(Duration::from_secs(2), Duration::from_secs(8)),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             expiring: BackOff::new(Duration::from_millis(200), Duration::from_secs(5)),
@@ -140,7 +140,7 @@ impl Polling {
     /// Keeps the shard's limits together with the others that hold this pace; alone otherwise.
     #[must_use]
     pub fn sharing(mut self, pace: SharedPace) -> Polling {
-        self.pace = PaceOfReader::join(pace);
+        self.pace = PaceOfReader::join(pace, self.settings.share);
         self
     }
 
@@ -176,6 +176,24 @@ impl Polling {
         Turn { notices, action: self.act(now, clock) }
     }
 
+    /// To be asked at the very moment at which the call of the last action is sent: only then it counts for those who share
+    /// the shard. Between the action and this its driver may take its time.
+    ///
+    /// # Errors
+    /// Another reader went first: sleep until this moment, then [`Input::Wake`].
+    pub fn try_send(&self, now: Moment) -> Result<(), Moment> {
+        match self.step {
+            Step::FetchIterator => self.pace.try_iterator(now),
+            Step::FetchRecords { .. } => self.pace.try_read(now),
+            _ => Ok(()),
+        }
+    }
+
+    /// The driver is not ready to send what the machine asked for: other readers of the shard need not wait for it.
+    pub fn stand_aside(&self) {
+        self.pace.stand_aside();
+    }
+
     /// What it has done so far.
     pub fn counters(&self) -> PollingCounters {
         self.counters
@@ -200,12 +218,10 @@ impl Polling {
             return Action::Sleep { until: self.due };
         }
         match &self.step {
-            Step::FetchIterator => match self.pace.try_iterator(now) {
-                Ok(()) => Action::FetchIterator(self.iterator_from(now, clock)),
-                Err(until) => Action::Sleep { until },
-            },
+            Step::FetchIterator if now < self.pace.iterator_due() => Action::Sleep { until: self.pace.iterator_due() },
+            Step::FetchIterator => Action::FetchIterator(self.iterator_from(now, clock)),
             Step::FetchRecords { iterator } => {
-                if let Err(until) = self.pace.try_read(now) {
+                if let Err(until) = self.pace.queue_to_read(now) {
                     return Action::Sleep { until };
                 }
                 Action::FetchRecords { iterator: iterator.clone(), limit: self.settings.records_per_call_max }

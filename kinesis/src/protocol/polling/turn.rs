@@ -2,6 +2,7 @@
 
 use super::Emission;
 use crate::protocol::id::SequenceNumber;
+use crate::protocol::pacing::Share;
 use crate::protocol::service_clock::Timing;
 use crate::protocol::{ErrorKind, Moment, ShardInfo};
 use crate::record::RecordBatch;
@@ -13,13 +14,15 @@ pub struct PollingSettings {
     pub margin_ms: i64,
     /// Most records asked for in one call, 1 to 10 000.
     pub records_per_call_max: u32,
+    /// The part of the shard's limits that this process may take; of several readers' the least counts.
+    pub share: Share,
     /// Seeds the jitter of waits.
     pub seed: u64,
 }
 
 impl Default for PollingSettings {
     fn default() -> PollingSettings {
-        PollingSettings { margin_ms: 1_000, records_per_call_max: 10_000, seed: 0 }
+        PollingSettings { margin_ms: 1_000, records_per_call_max: 10_000, share: Share::WHOLE, seed: 0 }
     }
 }
 
@@ -64,7 +67,7 @@ pub struct Answer {
 pub struct Turn {
     /// To be passed on in this order, before the action.
     pub notices: Vec<Notice>,
-    /// To be performed; its outcome is the next input.
+    /// To be performed, a call only once [`Polling::try_send`](super::Polling::try_send) lets it go; its outcome is the next input.
     pub action: Action,
 }
 

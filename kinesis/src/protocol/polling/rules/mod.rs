@@ -54,6 +54,9 @@ impl Reader {
 
     fn tell(&mut self, input: Input) {
         let Turn { notices, action } = self.machine.on(input, self.now, &mut self.clock);
+        if matches!(action, Action::FetchRecords { .. } | Action::FetchIterator(_)) {
+            assert_eq!(self.machine.try_send(self.now), Ok(()), "nobody else reads here");
+        }
         self.notices = notices;
         self.action = action;
     }
