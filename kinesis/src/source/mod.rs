@@ -1,6 +1,7 @@
 //! Reads a Kinesis stream: settings here, discovery in `control`, the driver of a shard's machine in `reader`.
 
 pub(crate) mod calls;
+mod claims;
 mod control;
 mod paces;
 mod reader;
@@ -179,6 +180,7 @@ impl StreamSource {
             connect,
             origin: Origin::of_thread(),
             clock: Rc::new(RefCell::new(ServiceClock::new())),
+            claims: Rc::default(),
             worked: Rc::new(Cell::new(false)),
         }
     }
@@ -206,5 +208,7 @@ impl Source for StreamSource {
 
 impl NativeTimestamps for StreamSource {}
 
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@ use futures_lite::future;
 use weir_runtime::error::JobError;
 use weir_runtime::facade;
 use weir_runtime::ledger::{Loss, Reason};
-use weir_runtime::memory::MemoryBudget;
 use weir_runtime::source::{Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop};
 use weir_window::EventTime;
 
 use super::calls::{Connect, Origin, ReadCalls, iterator_position, patiently, shard_info};
+use super::claims::{Claimant, Claims, Grant};
 use super::paces;
 use crate::client::ServiceError;
 use crate::protocol::ShardInfo;
@@ -38,6 +38,8 @@ pub(super) struct StreamReader {
     pub(super) connect: Connect,
     pub(super) origin: Origin,
     pub(super) clock: Rc<RefCell<ServiceClock>>,
+    /// Memory for what its shards fetch.
+    pub(super) claims: Rc<RefCell<Claims>>,
     /// Whether a call on the stream has succeeded.
     pub(super) worked: Rc<Cell<bool>>,
 }
@@ -50,6 +52,7 @@ impl SourceReader<Record> for StreamReader {
             seed: fastrand::u64(..),
             ..PollingSettings::default()
         };
+        let claimant = Claimant::join(self.claims.clone());
         let (connect, stream, scope, origin, clock, worked) = (
             self.connect.clone(),
             self.stream.clone(),
@@ -63,6 +66,9 @@ impl SourceReader<Record> for StreamReader {
         Box::pin(async move {
             let position: ReadFrom =
                 shard.position.0.parse().map_err(|error| JobError::bug(format!("{}: {error}", shard.name)))?;
+            if let ReadFrom::AtTimestamp(ms) = &position {
+                claimant.read_to(*ms);
+            }
             let patience = Patience::for_ever(settings.seed).trusting(worked.get());
             let connecting = patiently(patience, Call::GetShardIterator, &*connect);
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
@@ -70,8 +76,7 @@ impl SourceReader<Record> for StreamReader {
             };
             let pace = paces::of(&scope, &shard.name);
             let machine = Polling::new(settings, shard.name.clone(), position).sharing(pace).trusting(worked);
-            let reader =
-                ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, outstanding: Arc::new(()) };
+            let reader = ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, claimant };
             reader.run(machine, &clock).await
         })
     }
@@ -83,8 +88,7 @@ struct ShardReader {
     shard: Arc<str>,
     inlet: Inlet<Record>,
     origin: Origin,
-    /// Also held by each batch of this shard that is still referenced.
-    outstanding: Arc<()>,
+    claimant: Claimant,
 }
 
 impl ShardReader {
@@ -113,12 +117,10 @@ impl ShardReader {
     }
 
     async fn perform(&self, action: Action, machine: &Polling) -> Input {
-        if matches!(action, Action::FetchRecords { .. }) && !self.may_fetch() {
-            machine.stand_aside();
-            while !self.may_fetch() {
-                facade::sleep(MEMORY_LOOK).await;
-            }
-        }
+        let grant = match action {
+            Action::FetchRecords { .. } => Some(self.memory(machine).await),
+            _ => None,
+        };
         if let Err(until) = machine.try_send(self.origin.moment_now()) {
             facade::sleep(self.origin.until(until)).await;
             return Input::Wake;
@@ -129,7 +131,12 @@ impl ShardReader {
             }
             Action::FetchRecords { iterator, limit } => {
                 let answer = self.calls.get_records(iterator, limit).await;
-                answer.map(|answer| Input::Records(self.origin.answer(answer)))
+                answer.map(|mut answer| {
+                    let kept = answer.batch.bytes() as u64;
+                    let grant = grant.expect("asked for above");
+                    answer.batch.hold(Box::new(self.claimant.settle(grant, answer.bytes as u64 + kept, kept)));
+                    Input::Records(self.origin.answer(answer))
+                })
             }
             Action::ListShards => {
                 let listed = self.calls.list_shards(&self.stream).await;
@@ -144,15 +151,28 @@ impl ShardReader {
         called.unwrap_or_else(|ServiceError { kind, message, .. }| Input::Failed { kind, message })
     }
 
-    fn may_fetch(&self) -> bool {
-        may_fetch(self.inlet.memory(), Arc::strong_count(&self.outstanding) - 1)
+    /// Waits until there is memory for an answer; others of the shard need not wait for that.
+    async fn memory(&self, machine: &Polling) -> Grant {
+        loop {
+            if let Some(grant) = self.claimant.ask(self.inlet.memory(), self.origin.moment_now()) {
+                return grant;
+            }
+            machine.stand_aside();
+            facade::sleep(MEMORY_LOOK).await;
+        }
     }
 
     async fn pass_on(&self, notice: Notice) {
         let input = match notice {
             Notice::Records(emission) => return self.pass_on_records(emission).await,
-            Notice::Evidence { time_ms } => ShardInput::Evidence(EventTime::from_millis(time_ms)),
-            Notice::Withheld { highest_ms } => ShardInput::Withheld(EventTime::from_millis(highest_ms)),
+            Notice::Evidence { time_ms } => {
+                self.claimant.read_to(time_ms);
+                ShardInput::Evidence(EventTime::from_millis(time_ms))
+            }
+            Notice::Withheld { highest_ms } => {
+                self.claimant.read_to(highest_ms);
+                ShardInput::Withheld(EventTime::from_millis(highest_ms))
+            }
             Notice::Lagging { behind_ms } => ShardInput::Lagging { behind_ms },
             Notice::Trouble(trouble) => {
                 tracing::warn!("stream {}: {trouble}", self.stream);
@@ -169,8 +189,6 @@ impl ShardReader {
 
     async fn pass_on_records(&self, emission: Emission) {
         let (mut batch, pages) = emission.into_parts();
-        let charge = self.inlet.memory().charge(batch.bytes() as u64);
-        batch.hold(Box::new((charge, Arc::clone(&self.outstanding))));
         batch.attribute(Arc::clone(&self.shard));
         let batch = Rc::new(batch);
         for page in pages {
@@ -180,7 +198,8 @@ impl ShardReader {
                 // Still where it began: nothing may be noted yet.
                 ReadFrom::TrimHorizon | ReadFrom::AtTimestamp(_) | ReadFrom::At(_) => Position::default(),
             };
-            let times = times.collect();
+            let times: Vec<EventTime> = times.collect();
+            times.iter().for_each(|time| self.claimant.read_to(time.as_millis()));
             let items = page.indices.iter().map(|index| batch.record(*index)).collect();
             self.inlet.send(ShardInput::Items { items, times, position }).await;
         }
@@ -190,12 +209,6 @@ impl ShardReader {
 pub(super) fn from_its_beginning(child: ShardInfo) -> ShardListing {
     let position = StartPosition(Arc::from(ReadFrom::TrimHorizon.to_string()));
     ShardListing { name: child.id, parents: child.parents, open: true, position }
-}
-
-/// Whether a shard may fetch: always if nothing of it is in memory, so that a shard at the minimum is never refused for
-/// the sake of others. What is fetched is charged afterwards, so the budget may be passed by one answer a shard.
-fn may_fetch(budget: &MemoryBudget, batches_outstanding: usize) -> bool {
-    batches_outstanding == 0 || budget.used_bytes() < budget.limit_bytes()
 }
 
 /// What `work` gives, or `None` if the reader is cancelled before.
@@ -208,18 +221,4 @@ async fn until_cancelled<T>(inlet: &Inlet<Record>, work: impl Future<Output = T>
         None
     };
     future::or(cancelled, async { Some(work.await) }).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn full_budget_stops_a_shard_unless_it_has_nothing_outstanding() {
-        let budget = MemoryBudget::of(100);
-        assert!(may_fetch(&budget, 5));
-        let _others = budget.charge(100);
-        assert!(!may_fetch(&budget, 1));
-        assert!(may_fetch(&budget, 0));
-    }
 }
