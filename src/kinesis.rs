@@ -156,7 +156,8 @@ macro_rules! service_methods {
                     self = self.region(region);
                 }
                 if let Some(name) = &typed.profile {
-                    self = self.profile(name);
+                    // Keys that were written would stand above those of the profile.
+                    self = $end(self.0.without_credentials()).profile(name);
                 }
                 if let (Some(id), Some(secret)) = (&typed.access_key_id, &typed.secret_access_key) {
                     self = self.credentials(id, &secret.0);

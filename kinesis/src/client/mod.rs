@@ -55,6 +55,8 @@ struct Inner {
     last_timing: Cell<Option<CallTiming>>,
     /// Whose credentials are used, unless they are keys of the settings.
     snapshot: Option<Arc<Snapshot>>,
+    /// Where requests go, if it was said anywhere; else to AWS itself.
+    endpoint: Option<String>,
 }
 
 impl Inner {
@@ -105,6 +107,11 @@ impl Client {
     /// Errors: `Credentials` and `Region`, each with its remedy; also `Region` for an endpoint that cannot be called.
     pub fn connect(settings: &ServiceSettings) -> Call<Client> {
         settings::connect(settings.clone()).boxed_local()
+    }
+
+    /// The address of the settings, the environment or the profile, as far as it is none of AWS itself.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
     }
 
     /// Timing of the last answer to any call, for whoever needs the service's clock.

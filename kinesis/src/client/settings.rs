@@ -56,6 +56,14 @@ pub struct ServiceSettings {
     pub session_token: Option<String>,
 }
 
+impl ServiceSettings {
+    /// The same without keys.
+    #[must_use]
+    pub fn without_credentials(self) -> ServiceSettings {
+        ServiceSettings { access_key_id: None, secret_access_key: None, session_token: None, ..self }
+    }
+}
+
 /// Keys are shown as there or not there.
 impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,7 +101,8 @@ pub(super) async fn connect(settings: ServiceSettings) -> Result<Client, Service
 
 async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let keys = given_keys(settings)?;
-    let local = is_local(endpoint::resolve(settings).await?.as_deref());
+    let endpoint = endpoint::resolve(settings).await?;
+    let local = is_local(endpoint.as_deref());
     let conf = ProviderConfig::without_region().with_http_client(Connector).with_sleep_impl(Timers);
     let region = match &settings.region {
         Some(region) => Some(Region::new(region.clone())),
@@ -123,6 +132,7 @@ async fn make(settings: &ServiceSettings) -> Result<Inner, ServiceError> {
     let control = base.retry_config(retries).retry_partition(partition).build();
     Ok(Inner {
         snapshot,
+        endpoint,
         data: aws_sdk_kinesis::Client::from_conf(data),
         control: aws_sdk_kinesis::Client::from_conf(control),
         last_timing: std::cell::Cell::new(None),

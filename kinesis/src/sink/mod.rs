@@ -76,6 +76,13 @@ impl StreamSink {
         self
     }
 
+    /// Takes a pair of keys back, so that the environment's or the profile's are used.
+    #[must_use]
+    pub fn without_credentials(mut self) -> Self {
+        self.service = self.service.without_credentials();
+        self
+    }
+
     /// Where the service is and who we are, all at once; replaces what was said before.
     #[must_use]
     pub fn service(mut self, settings: ServiceSettings) -> Self {

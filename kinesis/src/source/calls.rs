@@ -22,6 +22,8 @@ pub(crate) type Called<T> = LocalFuture<'static, Result<T, ServiceError>>;
 
 /// The calls of a source.
 pub(crate) trait ReadCalls {
+    /// Where they go, if not to AWS itself.
+    fn endpoint(&self) -> Option<&str>;
     /// The stream's ARN, and the timing of the answer.
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)>;
     /// Every shard.
@@ -43,6 +45,10 @@ pub(crate) fn over_network(settings: &ServiceSettings) -> Connect {
 }
 
 impl ReadCalls for Client {
+    fn endpoint(&self) -> Option<&str> {
+        Client::endpoint(self)
+    }
+
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)> {
         let describing = Client::describe(self, stream);
         Box::pin(async move { describing.await.map(|summary| (summary.arn, summary.timing)) })

@@ -10,9 +10,9 @@ use weir_runtime::facade;
 use weir_runtime::source::{Listing, LocalFuture, ShardListing, SourceControl};
 use weir_window::{EventTime, TimeSpan};
 
-use super::StreamSource;
 use super::calls::{Connect, Origin, ReadCalls, job_error, patiently, shard_info};
 use super::reader::from_its_beginning;
+use super::{StreamSource, scoped};
 use crate::client::ShardDescription;
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
@@ -90,7 +90,7 @@ impl StreamControl {
         }
         self.left_out = plan.left_out;
         Ok(Listing {
-            stream: Arc::from(format!("{}{arn}", self.source.endpoint_prefix())),
+            stream: Arc::from(scoped(calls.endpoint(), &arn)),
             shards: plan.shards,
             started_at: plan.needs_now.then(|| EventTime::from_millis(now_ms)),
             notes,
@@ -117,7 +117,7 @@ impl SourceControl for StreamControl {
     }
 
     fn margin(&self) -> TimeSpan {
-        TimeSpan::from_millis(self.source.margin_ms())
+        TimeSpan::from_millis(self.source.margin_ms_max())
     }
 
     /// Not before the true time there, so that nothing which has already arrived is left out. An outage is waited out: the

@@ -46,6 +46,9 @@ impl Wide {
 }
 
 impl ReadCalls for Wide {
+    fn endpoint(&self) -> Option<&str> {
+        None
+    }
     fn describe(&self, _: &str) -> Called<(String, Option<CallTiming>)> {
         unreachable!("readers describe nothing")
     }

@@ -114,6 +114,13 @@ impl StreamSource {
         self
     }
 
+    /// Takes a pair of keys back, so that the environment's or the profile's are used.
+    #[must_use]
+    pub fn without_credentials(mut self) -> Self {
+        self.service = self.service.without_credentials();
+        self
+    }
+
     /// Where the service is and who we are, all at once; replaces what was said before.
     #[must_use]
     pub fn service(mut self, settings: ServiceSettings) -> Self {
@@ -154,27 +161,15 @@ impl StreamSource {
         JobError::settings(format!("stream {}: {problem}", self.stream))
     }
 
-    fn margin_ms(&self) -> i64 {
-        let local = is_local(self.endpoint_url().as_deref());
-        self.margin.map_or(if local { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
-    }
-
-    fn endpoint_url(&self) -> Option<String> {
-        let environment =
-            || ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| std::env::var(name).ok());
-        self.service.endpoint_url.clone().or_else(environment)
-    }
-
-    /// Endpoints off AWS give the same ARN to different streams.
-    fn endpoint_prefix(&self) -> String {
-        self.endpoint_url().map(|url| format!("{url} ")).unwrap_or_default()
+    /// The most that it can be: where requests go is known for certain only once a client has read the profile.
+    fn margin_ms_max(&self) -> i64 {
+        margin_ms_at(self.margin, self.service.endpoint_url.as_deref())
     }
 
     fn reader_over(&self, connect: Connect) -> StreamReader {
         StreamReader {
             stream: Arc::clone(&self.stream),
-            scope: Arc::from(format!("{}{}", self.endpoint_prefix(), self.stream)),
-            margin_ms: self.margin_ms(),
+            margin: self.margin,
             // Control has refused what is none.
             share: self.judged_share().unwrap_or_default(),
             connect,
@@ -184,6 +179,16 @@ impl StreamSource {
             worked: Rc::new(Cell::new(false)),
         }
     }
+}
+
+/// What silence is trusted less by, at this endpoint.
+fn margin_ms_at(margin: Option<TimeSpan>, endpoint: Option<&str>) -> i64 {
+    margin.map_or(if is_local(endpoint) { 0 } else { MARGIN_MS }, TimeSpan::as_millis)
+}
+
+/// Tells a stream from those of other endpoints, which give the same ARN to different streams.
+fn scoped(endpoint: Option<&str>, stream: &str) -> String {
+    endpoint.map_or_else(|| stream.to_owned(), |url| format!("{url} {stream}"))
 }
 
 impl Source for StreamSource {

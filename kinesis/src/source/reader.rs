@@ -10,11 +10,11 @@ use weir_runtime::error::JobError;
 use weir_runtime::facade;
 use weir_runtime::ledger::{Loss, Reason};
 use weir_runtime::source::{Inlet, LocalFuture, Position, ShardInput, ShardListing, SourceReader, StartPosition, Stop};
-use weir_window::EventTime;
+use weir_window::{EventTime, TimeSpan};
 
 use super::calls::{Connect, Origin, ReadCalls, iterator_position, patiently, shard_info};
 use super::claims::{Claimant, Claims, Grant};
-use super::paces;
+use super::{margin_ms_at, paces, scoped};
 use crate::client::ServiceError;
 use crate::protocol::ShardInfo;
 use crate::protocol::errors::Call;
@@ -31,9 +31,8 @@ const MEMORY_LOOK: Duration = Duration::from_millis(10);
 /// Reads the shards of one stream that one worker was given. They share the estimate of the service's clock.
 pub(super) struct StreamReader {
     pub(super) stream: Arc<str>,
-    /// Tells the stream from those of other endpoints.
-    pub(super) scope: Arc<str>,
-    pub(super) margin_ms: i64,
+    /// As people said it; else it depends on the endpoint.
+    pub(super) margin: Option<TimeSpan>,
     pub(super) share: Share,
     pub(super) connect: Connect,
     pub(super) origin: Origin,
@@ -46,17 +45,18 @@ pub(super) struct StreamReader {
 
 impl SourceReader<Record> for StreamReader {
     fn read(&self, shard: ShardListing, inlet: Inlet<Record>) -> LocalFuture<'static, Result<(), JobError>> {
-        let settings = PollingSettings {
-            margin_ms: self.margin_ms,
+        let mut settings = PollingSettings {
+            // Known once connected.
+            margin_ms: 0,
             share: self.share,
             seed: fastrand::u64(..),
             ..PollingSettings::default()
         };
         let claimant = Claimant::join(self.claims.clone());
-        let (connect, stream, scope, origin, clock, worked) = (
+        let (connect, stream, margin, origin, clock, worked) = (
             self.connect.clone(),
             self.stream.clone(),
-            self.scope.clone(),
+            self.margin,
             self.origin,
             self.clock.clone(),
             self.worked.clone(),
@@ -74,9 +74,11 @@ impl SourceReader<Record> for StreamReader {
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
                 return Ok(());
             };
-            let pace = paces::of(&scope, &shard.name);
+            let calls = calls?;
+            settings.margin_ms = margin_ms_at(margin, calls.endpoint());
+            let pace = paces::of(&scoped(calls.endpoint(), &stream), &shard.name);
             let machine = Polling::new(settings, shard.name.clone(), position).sharing(pace).trusting(worked);
-            let reader = ShardReader { calls: calls?, stream, shard: shard.name, inlet, origin, claimant };
+            let reader = ShardReader { calls, stream, shard: shard.name, inlet, origin, claimant };
             reader.run(machine, &clock).await
         })
     }

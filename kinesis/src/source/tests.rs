@@ -29,6 +29,10 @@ impl Made {
 }
 
 impl ReadCalls for Made {
+    fn endpoint(&self) -> Option<&str> {
+        Some("http://127.0.0.1:4567")
+    }
+
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)> {
         let mut describes = self.describes.borrow_mut();
         let outcome = if describes.len() > 1 { describes.remove(0) } else { describes[0] };
@@ -148,12 +152,22 @@ fn bad_pattern_fails_the_job_with_its_stream() {
 
 #[test]
 fn margin_is_nothing_on_this_machine_a_second_elsewhere_and_what_is_said_else() {
-    let at = |url: &str| source("s").endpoint(url);
-    assert_eq!(at("http://127.0.0.1:4567").margin_ms(), 0);
-    assert_eq!(at("http://[::1]:4567/").margin_ms(), 0);
-    assert_eq!(at("http://localhost:4567").margin_ms(), 0);
-    assert_eq!(at("https://kinesis.eu-central-1.amazonaws.com").margin_ms(), 1_000);
-    assert_eq!(at("http://127.0.0.1:4567").margin(weir_window::millis(250)).margin_ms(), 250);
+    for local in ["http://127.0.0.1:4567", "http://[::1]:4567/", "http://localhost:4567"] {
+        assert_eq!(margin_ms_at(None, Some(local)), 0, "{local}");
+    }
+    for elsewhere in [None, Some("https://kinesis.eu-central-1.amazonaws.com")] {
+        assert_eq!(margin_ms_at(None, elsewhere), 1_000);
+    }
+    assert_eq!(margin_ms_at(Some(weir_window::millis(250)), Some("http://127.0.0.1:4567")), 250);
+}
+
+// It may be said by the profile alone, which only the client has read.
+#[test]
+fn stream_is_told_from_others_by_where_its_calls_go() {
+    let control = || Made::control(&[Ok(())], true, source("Tweets"));
+    let listing = facade::run_here(async { control().prepare().await }).unwrap().unwrap();
+    assert_eq!(&*listing.stream, "http://127.0.0.1:4567 arn:Tweets");
+    assert_eq!(scoped(None, "arn:Tweets"), "arn:Tweets");
 }
 
 #[test]
