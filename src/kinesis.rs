@@ -93,6 +93,12 @@ impl KinesisSource {
         KinesisSource(self.0.share(share))
     }
 
+    /// At an endpoint whose answers have no `Date`: how long a shard must be silent before its silence counts, by this
+    /// host's clock. 10 s unless said, 0 for never.
+    pub fn idle_after(self, idle_after: TimeSpan) -> KinesisSource {
+        KinesisSource(self.0.idle_after(idle_after))
+    }
+
     fn resolved(&self) -> StreamSource {
         let source = self.clone().overridden(&overrides().service).0;
         match overrides().from {

@@ -54,7 +54,14 @@ pub(crate) fn tweet(number: u64, keys: u64) -> (String, String) {
 fn kinesis_source(settings: &KinesisSource) -> kinesis::KinesisSource {
     let source = kinesis::source(&settings.stream).service(settings.service.clone().into_settings());
     let source = settings.start.iter().fold(source, |source, rule| source.start_at(&rule.shards, rule.at.into()));
-    let source = settings.share.map_or(source.clone(), |share| source.share(share));
+    let source = match settings.share {
+        Some(share) => source.share(share),
+        None => source,
+    };
+    let source = match settings.idle_after_ms {
+        Some(millis) => source.idle_after(TimeSpan::from_millis(millis)),
+        None => source,
+    };
     settings.positions.iter().fold(source, |source, (shard, start)| source.start_shard(shard, start.clone()))
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct KinesisSource {
     /// How long a record may be under way, in ms, for `timestamps = "native"`; `None` when the
     /// items carry no time.
     pub lag_ms: Option<i64>,
+    /// How long a shard must be silent at an endpoint that does not tell the time, in ms; `None`: the source's own.
+    pub idle_after_ms: Option<i64>,
     /// The part of each shard's limits that may be taken; `None`: the source's own.
     pub share: Option<f64>,
     /// How to reach the service.

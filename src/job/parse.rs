@@ -113,7 +113,7 @@ fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
 }
 
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
-    let own = ["type", "stream", "start", "positions", "timestamps", "lag", "share"];
+    let own = ["type", "stream", "start", "positions", "timestamps", "lag", "share", "idle_after"];
     table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
     let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
     let start = match table.get("start") {
@@ -141,7 +141,8 @@ fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
         (false, None) => None,
     };
     let share = table.get("share").map(|item| item.part(Share::MIN)).transpose()?;
-    Ok(KinesisSource { stream, start, positions, lag_ms, share, service: service(table)? })
+    let idle_after_ms = table.get("idle_after").map(|item| item.millis()).transpose()?;
+    Ok(KinesisSource { stream, start, positions, lag_ms, share, idle_after_ms, service: service(table)? })
 }
 
 /// `"shardId-000000000000" = "after 4957…"`.

@@ -49,6 +49,8 @@ pub struct ServiceClock {
     /// Best upper bounds: strictly rising values, rising moments.
     upper: VecDeque<Bound>,
     recent: VecDeque<i128>,
+    /// This host's clock at the origin of moments, in ms since 1970.
+    host_ms_at_zero: Option<i64>,
     counters: ClockCounters,
 }
 
@@ -73,6 +75,17 @@ impl ServiceClock {
     /// One that has seen nothing.
     pub fn new() -> ServiceClock {
         ServiceClock::default()
+    }
+
+    /// The same beside this host's own clock, for endpoints whose answers have no `Date`.
+    pub fn beside_host(host_ms_at_zero: i64) -> ServiceClock {
+        ServiceClock { host_ms_at_zero: Some(host_ms_at_zero), ..ServiceClock::default() }
+    }
+
+    /// This host's clock at `moment`, in ms since 1970, if it was told; says nothing about the service's.
+    pub fn host_ms(&self, moment: Moment) -> Option<i64> {
+        let since_ms = i64::try_from(moment.as_nanos() / 1_000_000).ok()?;
+        self.host_ms_at_zero?.checked_add(since_ms)
     }
 
     /// Learns from an answer. O(1) amortised but for a median over 31 samples; memory bounded by one bound a second.

@@ -113,6 +113,12 @@ impl Origin {
         Moment::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// This host's clock at the origin, in ms since 1970.
+    pub(crate) fn host_ms_at_zero(self) -> i64 {
+        let since_ms = self.moment_now().as_nanos() / 1_000_000;
+        facade::wall_clock_ms().saturating_sub(i64::try_from(since_ms).unwrap_or(i64::MAX))
+    }
+
     pub(crate) fn moment_now(self) -> Moment {
         self.moment(facade::now())
     }

@@ -10,6 +10,7 @@ mod starts;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir_runtime::error::JobError;
 use weir_runtime::source::{NativeTimestamps, Source, SourceControl, SourceReader};
@@ -29,6 +30,9 @@ use crate::record::Record;
 /// What is stamped but not yet readable at AWS; nothing at an endpoint on this machine.
 const MARGIN_MS: i64 = 1_000;
 
+/// How long silence lasts before it is believed where the service does not tell the time.
+const IDLE_AFTER: TimeSpan = TimeSpan::from_millis(10_000);
+
 /// A stream to be read, with every shard from its oldest record unless rules say otherwise.
 ///
 /// ```
@@ -43,6 +47,7 @@ pub fn source(stream: impl Into<String>) -> StreamSource {
         starts: Starts::default(),
         margin: None,
         share: 1.0,
+        idle_after: IDLE_AFTER,
     }
 }
 
@@ -54,6 +59,7 @@ pub struct StreamSource {
     starts: Starts,
     margin: Option<TimeSpan>,
     share: f64,
+    idle_after: TimeSpan,
 }
 
 impl StreamSource {
@@ -147,6 +153,15 @@ impl StreamSource {
         self
     }
 
+    /// For an endpoint whose answers have no `Date` header, which AWS's have: how long a shard must have been silent before
+    /// silence counts, by this host's clock and so much late. Default 10 s; 0: never, and a silent shard then holds back all
+    /// windows. Records behind it, if the two clocks differ by more, are late and in the job's ledger.
+    #[must_use]
+    pub fn idle_after(mut self, idle_after: TimeSpan) -> Self {
+        self.idle_after = idle_after;
+        self
+    }
+
     fn judged_share(&self) -> Result<Share, JobError> {
         Share::of(self.share).ok_or_else(|| {
             self.refused(&format!("a share of {} of each shard: give a part, {} to 1", self.share, Share::MIN))
@@ -172,9 +187,10 @@ impl StreamSource {
             margin: self.margin,
             // Control has refused what is none.
             share: self.judged_share().unwrap_or_default(),
+            idle_after: Duration::from_millis(u64::try_from(self.idle_after.as_millis()).unwrap_or(0)),
             connect,
             origin: Origin::of_thread(),
-            clock: Rc::new(RefCell::new(ServiceClock::new())),
+            clock: Rc::new(RefCell::new(ServiceClock::beside_host(Origin::of_thread().host_ms_at_zero()))),
             claims: Rc::default(),
             worked: Rc::new(Cell::new(false)),
         }
@@ -197,8 +213,8 @@ impl Source for StreamSource {
     fn describe(&self) -> String {
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
         format!(
-            "kinesis stream {} start {:?} {:?} margin {:?} share {} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
-            self.stream, self.starts.rules, self.starts.named, self.margin, self.share
+            "kinesis stream {} start {:?} {:?} margin {:?} share {} idle after {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+            self.stream, self.starts.rules, self.starts.named, self.margin, self.share, self.idle_after
         )
     }
 

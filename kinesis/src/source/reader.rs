@@ -34,6 +34,7 @@ pub(super) struct StreamReader {
     /// As people said it; else it depends on the endpoint.
     pub(super) margin: Option<TimeSpan>,
     pub(super) share: Share,
+    pub(super) idle_after: Duration,
     pub(super) connect: Connect,
     pub(super) origin: Origin,
     pub(super) clock: Rc<RefCell<ServiceClock>>,
@@ -49,6 +50,7 @@ impl SourceReader<Record> for StreamReader {
             // Known once connected.
             margin_ms: 0,
             share: self.share,
+            idle_after: self.idle_after,
             seed: fastrand::u64(..),
             ..PollingSettings::default()
         };

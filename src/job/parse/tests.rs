@@ -62,6 +62,7 @@ fn every_key_is_understood() {
         timestamps = "native"
         lag = "1.5s"
         share = 0.4
+        idle_after = "0ms"
         endpoint_url = "http://127.0.0.1:4567"
         region = "eu-west-1"
         access_key_id = "id"
@@ -84,7 +85,7 @@ fn every_key_is_understood() {
         ("shardId-000000000001".to_owned(), ShardStart::At("12".to_owned())),
     ];
     assert_eq!(source.positions, positions);
-    assert_eq!((source.lag_ms, source.share), (Some(1_500), Some(0.4)));
+    assert_eq!((source.lag_ms, source.share, source.idle_after_ms), (Some(1_500), Some(0.4), Some(0)));
     assert_eq!(source.service.region.as_deref(), Some("eu-west-1"));
     assert!(!format!("{source:?}").contains("hush"));
     assert!(!format!("{source:?}").contains("\"token\""));
@@ -108,7 +109,7 @@ fn an_unknown_key_is_named_with_file_line_and_the_right_name() {
     assert_eq!(
         said(&monitor_with("stream = ", "straem = ")),
         format!(
-            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, positions, timestamps, lag, share, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
+            "job.toml:{line}: unknown key `straem` in [source]: did you mean `stream`? (expected one of type, stream, start, positions, timestamps, lag, share, idle_after, endpoint_url, region, profile, access_key_id, secret_access_key, session_token)"
         )
     );
     assert!(said("sauce = 1").starts_with("job.toml:1: unknown key `sauce` in the job file: did you mean `source`?"));

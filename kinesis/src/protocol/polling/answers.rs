@@ -35,6 +35,7 @@ impl Polling {
         self.counters.records += batch.len() as u64;
         let empty = batch.is_empty();
         let caught_up = empty && behind_ms == Some(0);
+        self.idle_since = caught_up.then(|| self.idle_since.unwrap_or(timing.sent));
         let skipped = self.judge_resumed(&batch, caught_up || next_iterator.is_none(), notices);
         if empty {
             self.counters.empty_answers += 1;
@@ -87,23 +88,40 @@ impl Polling {
     }
 
     fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
-        let Some(sent_ms) = clock.earliest_ms(timing.sent) else {
-            if !self.dateless_said {
-                self.dateless_said = true;
-                notices.push(Notice::Trouble(format!(
-                    "{}: the endpoint's answers carry no usable Date header, so silence proves nothing",
-                    self.shard
-                )));
+        let proved_ms = match clock.earliest_ms(timing.sent) {
+            Some(sent_ms) => {
+                let forgotten = sabotage::is_planted(Sabotage::MarginForgotten);
+                Some(sent_ms.saturating_sub(if forgotten { 0 } else { self.settings.margin_ms }))
             }
-            return;
+            None => self.proved_by_host_ms(timing.sent, clock, notices),
         };
-        let margin_ms = if sabotage::is_planted(Sabotage::MarginForgotten) { 0 } else { self.settings.margin_ms };
-        let time_ms = sent_ms.saturating_sub(margin_ms);
-        if self.last_evidence_ms.is_none_or(|last| time_ms > last) {
+        if let Some(time_ms) = proved_ms
+            && self.last_evidence_ms.is_none_or(|last| time_ms > last)
+        {
             self.last_evidence_ms = Some(time_ms);
             self.read_up_to_ms = self.read_up_to_ms.max(Some(time_ms));
             notices.push(Notice::Evidence { time_ms });
         }
+    }
+
+    /// What silence proves where the service does not tell the time: late and on trust, but better than that a silent shard
+    /// holds all windows for ever. If this host's clock is ahead by more than it is late, records are counted as behind it.
+    fn proved_by_host_ms(&mut self, sent: Moment, clock: &ServiceClock, notices: &mut Vec<Notice>) -> Option<i64> {
+        let after = self.settings.idle_after;
+        let trusted = clock.host_ms(sent).filter(|_| !after.is_zero());
+        if !std::mem::replace(&mut self.dateless_said, true) {
+            let what = match trusted {
+                Some(_) => format!("counts by this host's clock, {} s late", after.as_secs_f64()),
+                None => "proves nothing".to_owned(),
+            };
+            notices.push(Notice::Trouble(format!(
+                "{}: the endpoint's answers carry no usable Date header, so silence {what}",
+                self.shard
+            )));
+        }
+        let silent = self.idle_since.is_some_and(|since| sent.since(since) >= after);
+        let late_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX).max(self.settings.margin_ms);
+        trusted.filter(|_| silent).map(|host_ms| host_ms.saturating_sub(late_ms))
     }
 
     /// Records came, or are still to come: the next call as soon as the quota allows.

@@ -19,6 +19,8 @@ impl Polling {
             Step::FetchRecords { .. } => Call::GetRecords,
             _ => Call::ListShards,
         };
+        // Who cannot ask does not know whether there is silence.
+        self.idle_since = None;
         if call == Call::GetRecords {
             self.pace.on_failure(now);
         }

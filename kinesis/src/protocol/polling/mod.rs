@@ -61,6 +61,8 @@ pub struct Polling {
     expiring: BackOff,
     /// Answers in a row that proved the shard idle.
     idle_answers: u32,
+    /// When the first of an unbroken row of answers was sent for that found the shard read to its tip.
+    idle_since: Option<Moment>,
     /// How often the service refused the start time.
     start_refusals: u32,
     rng: fastrand::Rng,
@@ -121,6 +123,7 @@ impl Polling {
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             expiring: BackOff::new(Duration::from_millis(200), Duration::from_secs(5)),
             idle_answers: 0,
+            idle_since: None,
             start_refusals: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
             worked: Rc::default(),

@@ -44,7 +44,8 @@ impl Polling {
 
     /// Whether what follows the last record read is too young to have been trimmed.
     fn is_surely_held(&self, now: Moment, clock: &ServiceClock) -> bool {
-        let age_ms = clock.latest_ms(now).zip(self.read_up_to_ms).map(|(now_ms, read_ms)| now_ms - read_ms);
+        let now_ms = clock.latest_ms(now).or(clock.host_ms(now));
+        let age_ms = now_ms.zip(self.read_up_to_ms).map(|(now_ms, read_ms)| now_ms - read_ms);
         age_ms.is_some_and(|age_ms| age_ms < HELD_MS)
     }
 

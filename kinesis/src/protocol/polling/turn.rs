@@ -1,5 +1,7 @@
 //! What a shard's reader is told, and what it answers.
 
+use std::time::Duration;
+
 use super::Emission;
 use crate::protocol::id::SequenceNumber;
 use crate::protocol::pacing::Share;
@@ -12,6 +14,9 @@ use crate::record::RecordBatch;
 pub struct PollingSettings {
     /// What is stamped but not yet readable: taken off evidence, in ms.
     pub margin_ms: i64,
+    /// At an endpoint whose answers have no `Date`: silence that has lasted for so long without a failure proves as much,
+    /// so much later, by this host's clock. Zero: it proves nothing.
+    pub idle_after: Duration,
     /// Most records asked for in one call, 1 to 10 000.
     pub records_per_call_max: u32,
     /// The part of the shard's limits that this process may take; of several readers' the least counts.
@@ -22,7 +27,13 @@ pub struct PollingSettings {
 
 impl Default for PollingSettings {
     fn default() -> PollingSettings {
-        PollingSettings { margin_ms: 1_000, records_per_call_max: 10_000, share: Share::WHOLE, seed: 0 }
+        PollingSettings {
+            margin_ms: 1_000,
+            idle_after: Duration::from_secs(10),
+            records_per_call_max: 10_000,
+            share: Share::WHOLE,
+            seed: 0,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod position;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fake_shard::{SERVICE_MS, SHARD, child, child_of_range};
 use super::{Action, Answer, Input, IteratorFrom, Notice, PAGE_ITEMS_MAX, Polling, PollingSettings, Turn};
@@ -90,6 +91,14 @@ impl Reader {
         let timing = Timing { sent: self.sent, received: self.now, date_ms };
         let next_iterator = next.map(str::to_owned);
         self.tell(Input::Records(Answer { batch, next_iterator, behind_ms, children, timing }));
+    }
+
+    /// One at an endpoint without `Date`, beside this host's clock.
+    fn dateless(idle_after: Duration) -> Reader {
+        let mut reader = Reader::reading();
+        reader.machine.settings.idle_after = idle_after;
+        reader.clock = ServiceClock::beside_host(SERVICE_MS);
+        reader
     }
 
     fn evidence(&self) -> Option<i64> {
