@@ -31,6 +31,10 @@ pub enum Reason {
     Repeated,
     /// They can never be written: their sink's target would refuse them for ever.
     Unwritable,
+    /// Their sink's target went on refusing them for longer than the job allows.
+    GivenUp,
+    /// They are among their sink's dead letters instead of in its target.
+    Diverted,
     /// They were taken by a sink and are not known to be written.
     Unwritten,
 }
@@ -47,6 +51,8 @@ impl Reason {
             Reason::Open => "open",
             Reason::Repeated => "repeated",
             Reason::Unwritable => "unwritable",
+            Reason::GivenUp => "given-up",
+            Reason::Diverted => "diverted",
             Reason::Unwritten => "unwritten",
         }
     }

@@ -63,13 +63,24 @@ pub struct SinkCounters {
     pub retried: Cell<u64>,
     /// Perhaps written twice: sent again because no answer came.
     pub repeated: Cell<u64>,
-    /// Can never be written, whatever is mended: the target would refuse them for ever.
+    /// Can never be written, whatever is mended: the target would refuse them for ever. Not those in `diverted`.
     pub unwritable: Cell<u64>,
+    /// Refused by the target for longer than the job allows. Not those in `diverted`.
+    pub given_up: Cell<u64>,
+    /// Unwritable or given up, and kept among the sink's dead letters.
+    pub diverted: Cell<u64>,
 }
 
 impl SinkCounters {
     /// Adds to [`SinkCounters::written`].
     pub fn add_written(&self, items: u64) {
         self.written.set(self.written.get() + items);
+    }
+
+    /// Items taken of which it is not known yet what becomes of them.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        let known = self.written.get() + self.unwritable.get() + self.given_up.get() + self.diverted.get();
+        self.taken.get().saturating_sub(known)
     }
 }

@@ -12,7 +12,8 @@ use crate::text::grouped;
 pub(super) struct Loss {
     /// A shard, or `all`.
     place: String,
-    /// `gap`, `found-late`, `late`, `partly-late`, `behind-evidence`, `open`, `repeated`, `unwritable`, `unwritten`, `unlisted`.
+    /// `gap`, `found-late`, `late`, `partly-late`, `behind-evidence`, `open`, `repeated`, `unwritable`, `given-up`,
+    /// `diverted`, `unwritten`, `unlisted`.
     reason: String,
     /// How many records, if known.
     records: Option<u64>,

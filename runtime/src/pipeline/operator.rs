@@ -131,4 +131,8 @@ pub struct RunCounters {
     pub repeated: u64,
     /// Items that sinks can never write.
     pub unwritable: u64,
+    /// Items that sinks were refused for longer than the job allows.
+    pub given_up: u64,
+    /// Items among the dead letters of sinks.
+    pub diverted: u64,
 }

@@ -371,9 +371,7 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
         let given_up = async {
             hurried.wait().await;
             facade::sleep(FLUSH_MAX).await;
-            let counters = &seat.sinks;
-            let left = counters.taken.get().saturating_sub(counters.written.get() + counters.unwritable.get());
-            Some(unflushed(left).at(format_args!("worker {worker}")))
+            Some(unflushed(seat.sinks.pending()).at(format_args!("worker {worker}")))
         };
         if let Some(error) = futures_lite::future::or(flushed, given_up).await {
             let _ = events.send(Event::Failed(job, error)).await;

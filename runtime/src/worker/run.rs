@@ -279,6 +279,8 @@ impl Run {
         counters.retried = self.sink_counters.retried.get();
         counters.repeated = self.sink_counters.repeated.get();
         counters.unwritable = self.sink_counters.unwritable.get();
+        counters.given_up = self.sink_counters.given_up.get();
+        counters.diverted = self.sink_counters.diverted.get();
         counters
     }
 

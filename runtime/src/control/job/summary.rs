@@ -29,7 +29,15 @@ impl Job {
         ledger.count(Reason::Unwritable, sum(|worker| worker.unwritable), || {
             "can never be written: the sink's target refuses such records for ever".to_owned()
         });
-        let unwritten = sum(|worker| worker.taken.saturating_sub(worker.written + worker.unwritable));
+        ledger.count(Reason::GivenUp, sum(|worker| worker.given_up), || {
+            "were refused by the sink's target for longer than the job allows".to_owned()
+        });
+        ledger.count(Reason::Diverted, sum(|worker| worker.diverted), || {
+            "could not be written, and are among the sink's dead letters".to_owned()
+        });
+        let unwritten = sum(|worker| {
+            worker.taken.saturating_sub(worker.written + worker.unwritable + worker.given_up + worker.diverted)
+        });
         ledger.count(Reason::Unwritten, unwritten, || "were given to sinks and are not known to be written".to_owned());
         ledger
     }
