@@ -119,6 +119,12 @@ impl KinesisSink {
         KinesisSink(self.0.key_order(order))
     }
 
+    /// Says which records are placed by a hash key of the pipeline's own instead of their partition key's, by partition key
+    /// and data. Records of one partition key that have different hash keys are not kept in order.
+    pub fn hash_key(self, of: impl Fn(&str, &[u8]) -> Option<u128> + 'static) -> KinesisSink {
+        KinesisSink(self.0.hash_key(of))
+    }
+
     fn resolved(&self) -> StreamSink {
         self.clone().overridden(&overrides().service).0
     }

@@ -4,6 +4,8 @@
 mod tests;
 mod writer;
 
+use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use weir_runtime::facade;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::LocalFuture;
 
-use self::writer::{Connect, StreamWriter, over_network};
+use self::writer::{Connect, StreamWriter, WriterSettings, over_network};
 use crate::client::ServiceSettings;
 use crate::protocol::batcher::BatcherSettings;
 pub use crate::protocol::batcher::KeyOrder;
@@ -33,6 +35,17 @@ pub fn sink(stream: impl Into<String>) -> StreamSink {
         service: ServiceSettings::default(),
         batching: BatcherSettings::default(),
         record_bytes_max: None,
+        hash_key: None,
+    }
+}
+
+/// Gives a record's own hash key, by partition key and data.
+#[derive(Clone)]
+pub(crate) struct HashKeyOf(Rc<dyn Fn(&str, &[u8]) -> Option<u128>>);
+
+impl fmt::Debug for HashKeyOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKeyOf")
     }
 }
 
@@ -44,6 +57,7 @@ pub struct StreamSink {
     batching: BatcherSettings,
     /// `None`: what the stream says.
     record_bytes_max: Option<usize>,
+    hash_key: Option<HashKeyOf>,
 }
 
 impl StreamSink {
@@ -111,9 +125,24 @@ impl StreamSink {
         self
     }
 
+    /// Says which records are placed by a hash key of the pipeline's own instead of their partition key's, by partition key
+    /// and data; 0 is the beginning of the first shard's range. Records of one partition key that have different hash keys
+    /// are not kept in order.
+    #[must_use]
+    pub fn hash_key(mut self, of: impl Fn(&str, &[u8]) -> Option<u128> + 'static) -> Self {
+        self.hash_key = Some(HashKeyOf(Rc::new(of)));
+        self
+    }
+
     fn writer_over(&self, connect: Connect, cx: &SinkContext) -> StreamWriter {
         let batching = BatcherSettings { seed: fastrand::u64(..), ..self.batching };
-        StreamWriter::new(self.stream.clone(), batching, self.record_bytes_max, connect, cx.clone())
+        let settings = WriterSettings {
+            stream: self.stream.clone(),
+            batching,
+            record_bytes_max: self.record_bytes_max,
+            hash_key: self.hash_key.clone(),
+        };
+        StreamWriter::new(settings, connect, cx.clone())
     }
 }
 
@@ -122,9 +151,11 @@ impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamS
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
         let BatcherSettings { linger, order, .. } = self.batching;
         format!(
-            "kinesis stream {} linger {linger:?} order {order:?} records to {:?} endpoint {endpoint_url:?} \
-             region {region:?} profile {profile:?}",
-            self.stream, self.record_bytes_max
+            "kinesis stream {} linger {linger:?} order {order:?} records to {:?} own hash keys {} \
+             endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+            self.stream,
+            self.record_bytes_max,
+            self.hash_key.is_some()
         )
     }
 

@@ -18,6 +18,7 @@ use crate::source::calls::Called;
 #[derive(Default)]
 struct Made {
     taken: RefCell<Vec<String>>,
+    hashes: RefCell<Vec<Option<String>>>,
     calls: Cell<usize>,
     failures: RefCell<Vec<ErrorKind>>,
     refusing_first: Cell<bool>,
@@ -51,6 +52,7 @@ impl PutCalls for Rc<Made> {
                 if refused && index == 0 {
                     return Err("ProvisionedThroughputExceededException".to_owned());
                 }
+                made.hashes.borrow_mut().push(entry.explicit_hash.clone());
                 made.taken.borrow_mut().push(String::from_utf8(entry.data.to_vec()).unwrap());
                 Ok(())
             });
@@ -126,6 +128,21 @@ fn flush_resolves_when_all_is_written_whatever_was_refused() {
         assert!(failures.borrow().is_empty());
         let counters = (cx.counters.written.get(), cx.counters.retried.get(), cx.counters.repeated.get());
         assert_eq!(counters, (4, 1, 2));
+    })
+    .unwrap();
+}
+
+#[test]
+fn records_carry_the_hash_key_that_the_pipeline_gives_them() {
+    facade::run_here(async {
+        let made = Rc::new(Made::default());
+        let placed = sink("s").hash_key(|key, data| (key == "1").then(|| u128::MAX - data.len() as u128));
+        let (mut writer, ..) = open(&placed, &made);
+        writer.write(&mut pairs(&[("1", "a"), ("2", "b"), ("1", "cc")]));
+        SinkWriter::<(&str, &str)>::flush(&mut writer).await.unwrap();
+        let hashes = made.hashes.borrow().clone();
+        let of = |bytes: u128| Some((u128::MAX - bytes).to_string());
+        assert_eq!((hashes, made.calls.get()), (vec![of(1), None, of(2)], 1));
     })
     .unwrap();
 }

@@ -11,6 +11,7 @@ use weir_runtime::facade::{self, Task};
 use weir_runtime::sink::{SinkContext, SinkWriter};
 use weir_runtime::source::LocalFuture;
 
+use super::HashKeyOf;
 use crate::client::{Client, PutEntry, ServiceError, ServiceSettings};
 use crate::protocol::Moment;
 use crate::protocol::batcher::{Batcher, BatcherCounters, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
@@ -65,11 +66,21 @@ impl PutCalls for Client {
     }
 }
 
+/// What a writer is told of its stream and of how to write.
+pub(super) struct WriterSettings {
+    pub stream: Arc<str>,
+    pub batching: BatcherSettings,
+    /// `None` is asked of the stream, and until it has answered the writer is not ready.
+    pub record_bytes_max: Option<usize>,
+    pub hash_key: Option<HashKeyOf>,
+}
+
 /// The writer of one worker. Dropping it drops what was not yet sent.
 pub(super) struct StreamWriter(Rc<Shared>);
 
 struct Shared {
     stream: Arc<str>,
+    hash_key: Option<HashKeyOf>,
     machine: RefCell<Batcher>,
     connect: Connect,
     /// Kept, or the client would be made anew for each call.
@@ -91,17 +102,12 @@ struct Shared {
 }
 
 impl StreamWriter {
-    /// `record_bytes_max` of `None` is asked of the stream, and until it has answered the writer is not ready.
-    pub(super) fn new(
-        stream: Arc<str>,
-        settings: BatcherSettings,
-        record_bytes_max: Option<usize>,
-        connect: Connect,
-        cx: SinkContext,
-    ) -> StreamWriter {
+    pub(super) fn new(settings: WriterSettings, connect: Connect, cx: SinkContext) -> StreamWriter {
+        let WriterSettings { stream, batching, record_bytes_max, hash_key } = settings;
         let shared = Rc::new(Shared {
             stream,
-            machine: RefCell::new(Batcher::new(settings)),
+            hash_key,
+            machine: RefCell::new(Batcher::new(batching)),
             connect,
             calls: RefCell::default(),
             cx,
@@ -133,7 +139,9 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
     fn write(&mut self, items: &mut Vec<(K, V)>) {
         let now = self.0.origin.moment_now();
         for (key, data) in items.drain(..) {
-            let pushed = self.0.machine.borrow_mut().push(key.as_ref(), Bytes::copy_from_slice(data.as_ref()), now);
+            let (key, data) = (key.as_ref(), data.as_ref());
+            let hash_key = self.0.hash_key.as_ref().and_then(|of| (of.0)(key, data));
+            let pushed = self.0.machine.borrow_mut().push(key, hash_key, Bytes::copy_from_slice(data), now);
             if let Err(refused) = pushed {
                 self.0.fail(JobError::new(Kind::Data, format!("stream {}: {refused}", self.0.stream)));
             }
@@ -215,8 +223,14 @@ impl Shared {
 
     fn put(self: &Rc<Self>, id: PutId, records: Vec<PutRecord>) {
         let shared = Rc::clone(self);
-        let entries =
-            records.into_iter().map(|PutRecord { key, data }| PutEntry { key, explicit_hash: None, data }).collect();
+        let entries = records
+            .into_iter()
+            .map(|PutRecord { key, hash_key, data }| PutEntry {
+                key,
+                explicit_hash: hash_key.map(|hash_key| hash_key.to_string()),
+                data,
+            })
+            .collect();
         facade::spawn(async move {
             let putting = async { shared.calls().await?.put_records(&shared.stream, entries).await };
             let input = match putting.await {

@@ -1,4 +1,5 @@
-//! Records waiting by key: which may go now, and which wait for one before them.
+//! Records waiting in lanes, one for each pair of partition key and hash key of the producer's own: which may go now, and
+//! which wait for one before them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,13 +16,21 @@ pub(super) struct Entry {
     pub given: Moment,
 }
 
-/// Index of a lane; it belongs to its key until the lane is empty and nothing of it is on its way.
+/// Where records go: those that have both in common are kept in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Address {
+    pub key: Arc<str>,
+    /// Instead of the key's own.
+    pub hash_key: Option<u128>,
+}
+
+/// Index of a lane; it belongs to its address until the lane is empty and nothing of it is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LaneId(usize);
 
 #[derive(Debug, Default)]
 struct Lane {
-    key: Arc<str>,
+    address: Address,
     waiting: VecDeque<Entry>,
     /// Records on their way. While there is one, the lane is not ready.
     on_the_way: usize,
@@ -33,6 +42,8 @@ pub(super) struct Lanes {
     lanes: Vec<Lane>,
     free: Vec<usize>,
     by_key: HashMap<Arc<str>, usize>,
+    /// Those with a hash key of their own.
+    by_address: HashMap<Address, usize>,
     /// Lanes with something waiting and nothing on its way, each once, in the order of their turns.
     ready: VecDeque<usize>,
     /// Records and bytes of ready lanes; the bytes count the first record of each only.
@@ -47,14 +58,17 @@ impl Lanes {
         Lanes::default()
     }
 
-    pub fn key(&self, lane: LaneId) -> &str {
-        &self.lanes[lane.0].key
+    pub fn address(&self, lane: LaneId) -> &Address {
+        &self.lanes[lane.0].address
     }
 
-    pub fn push(&mut self, key: &str, entry: Entry) {
-        let index = match self.by_key.get(key) {
-            Some(index) => *index,
-            None => self.open(key),
+    pub fn push(&mut self, key: &str, hash_key: Option<u128>, entry: Entry) {
+        let index = match hash_key {
+            None => self.by_key.get(key).copied().unwrap_or_else(|| self.open(key, None)),
+            Some(_) => {
+                let address = Address { key: Arc::from(key), hash_key };
+                self.by_address.get(&address).copied().unwrap_or_else(|| self.open(key, hash_key))
+            }
         };
         let lane = &mut self.lanes[index];
         lane.waiting.push_back(entry);
@@ -157,21 +171,27 @@ impl Lanes {
             return;
         }
         if lane.waiting.is_empty() {
-            self.by_key.remove(&lane.key);
+            match lane.address.hash_key {
+                None => self.by_key.remove(&lane.address.key),
+                Some(_) => self.by_address.remove(&lane.address),
+            };
             self.free.push(index);
         } else {
             self.make_ready(index);
         }
     }
 
-    fn open(&mut self, key: &str) -> usize {
-        let key: Arc<str> = Arc::from(key);
+    fn open(&mut self, key: &str, hash_key: Option<u128>) -> usize {
+        let address = Address { key: Arc::from(key), hash_key };
         let index = self.free.pop().unwrap_or_else(|| {
             self.lanes.push(Lane::default());
             self.lanes.len() - 1
         });
-        self.lanes[index].key = Arc::clone(&key);
-        self.by_key.insert(key, index);
+        self.lanes[index].address = address.clone();
+        match hash_key {
+            None => self.by_key.insert(address.key, index),
+            Some(_) => self.by_address.insert(address, index),
+        };
         index
     }
 
@@ -193,6 +213,6 @@ impl Lanes {
     /// Key and data of the lane's next record.
     fn entry_bytes(&self, index: usize) -> usize {
         let lane = &self.lanes[index];
-        lane.waiting.front().map_or(0, |entry| lane.key.len() + entry.data.len())
+        lane.waiting.front().map_or(0, |entry| lane.address.key.len() + entry.data.len())
     }
 }

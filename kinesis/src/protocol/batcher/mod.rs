@@ -5,6 +5,10 @@
 //! stream in the order they were given, whatever is refused; the price is one record a key and call.
 //! [`KeyOrder::WhileNothingFails`] gives that up for throughput with few keys.
 //!
+//! A producer may say a hash key beside the partition key. Then both together are the key of this page: records that
+//! share them go to one shard in order, and of records that share but the partition key, which may be in different
+//! shards, nobody could see the order.
+//!
 //! ```text
 //!   push --> lane of "a": [a1 a2 a3]  a1 on its way ------> taken: a2 is next
 //!            lane of "b": [b1]        ready ---- batch --'  refused: a1 again, before a2
@@ -85,14 +89,14 @@ impl Batcher {
     /// Takes a record, or says why it can never be written. Follow a run of pushes by [`PutInput::Wake`].
     ///
     /// Never refuses for lack of room: ask [`ready`](Self::ready) before a run.
-    pub fn push(&mut self, key: &str, data: Bytes, now: Moment) -> Result<(), Refused> {
+    pub fn push(&mut self, key: &str, hash_key: Option<u128>, data: Bytes, now: Moment) -> Result<(), Refused> {
         if let Some(refused) = Refused::judge(key, data.len(), self.settings.record_bytes_max) {
             self.counters.unwritable += 1;
             return Err(refused);
         }
         self.records += 1;
         self.bytes += key.len() + data.len();
-        self.lanes.push(key, Entry { data, given: now });
+        self.lanes.push(key, hash_key, Entry { data, given: now });
         Ok(())
     }
 
@@ -171,7 +175,10 @@ impl Batcher {
         let entries = self.lanes.take_batch(self.settings.order, PUT_RECORDS_MAX, self.settings.put_bytes_max);
         let records = entries
             .iter()
-            .map(|(lane, entry)| PutRecord { key: self.lanes.key(*lane).to_owned(), data: entry.data.clone() })
+            .map(|(lane, entry)| {
+                let address = self.lanes.address(*lane);
+                PutRecord { key: (*address.key).to_owned(), hash_key: address.hash_key, data: entry.data.clone() }
+            })
             .collect();
         self.counters.calls += 1;
         self.calls.push(CallUnderWay { id, entries });
@@ -200,9 +207,10 @@ impl Batcher {
             match outcome {
                 Ok(()) => {
                     self.records -= 1;
-                    self.bytes -= self.lanes.key(lane).len() + entry.data.len();
+                    let bytes = self.lanes.address(lane).key.len() + entry.data.len();
+                    self.bytes -= bytes;
                     self.counters.records_put += 1;
-                    self.counters.bytes_put += (self.lanes.key(lane).len() + entry.data.len()) as u64;
+                    self.counters.bytes_put += bytes as u64;
                     self.lanes.taken(lane);
                 }
                 Err(code) => {

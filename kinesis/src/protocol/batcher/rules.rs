@@ -19,7 +19,7 @@ fn writer() -> Batcher {
 
 fn push(writer: &mut Batcher, records: &[(&str, &str)], now: Moment) {
     for (key, data) in records {
-        writer.push(key, Bytes::copy_from_slice(data.as_bytes()), now).unwrap();
+        writer.push(key, None, Bytes::copy_from_slice(data.as_bytes()), now).unwrap();
     }
 }
 
@@ -63,7 +63,7 @@ fn tail_goes_when_its_oldest_record_has_lingered() {
 fn full_batch_goes_at_once_and_holds_500_records() {
     let mut writer = writer();
     for number in 0..PUT_RECORDS_MAX + 1 {
-        writer.push(&number.to_string(), Bytes::from_static(b"x"), ms(0)).unwrap();
+        writer.push(&number.to_string(), None, Bytes::from_static(b"x"), ms(0)).unwrap();
     }
     let actions = writer.on(PutInput::Wake, ms(0));
     let [PutAction::Put { records, .. }, PutAction::WakeAt(at)] = &actions[..] else { panic!("{actions:?}") };
@@ -75,7 +75,7 @@ fn batch_is_bounded_by_bytes_and_a_larger_record_travels_alone() {
     let settings = BatcherSettings { put_bytes_max: 1_000, record_bytes_max: 5_000, ..BatcherSettings::default() };
     let mut writer = Batcher::new(settings);
     for (key, bytes) in [("a", 599), ("b", 399), ("c", 4_000), ("d", 10)] {
-        writer.push(key, Bytes::from(vec![0; bytes]), ms(0)).unwrap();
+        writer.push(key, None, Bytes::from(vec![0; bytes]), ms(0)).unwrap();
     }
     let actions = writer.on(PutInput::Flush, ms(0));
     let sizes: Vec<Vec<usize>> = actions
@@ -113,6 +113,21 @@ fn record_that_another_of_its_key_waits_for_does_not_linger() {
     let mut loose = Batcher::new(BatcherSettings { order: KeyOrder::WhileNothingFails, ..BatcherSettings::default() });
     push(&mut loose, &[("1", "a1"), ("1", "a2")], ms(0));
     assert_eq!(loose.on(PutInput::Wake, ms(0)), [PutAction::WakeAt(ms(100))], "both may travel together");
+}
+
+#[test]
+fn records_of_a_key_with_hash_keys_apart_do_not_wait_for_each_other() {
+    let mut writer = writer();
+    for (hash_key, data) in [(None, "a1"), (Some(7), "b1"), (Some(8), "c1"), (Some(7), "b2"), (None, "a2")] {
+        writer.push("1", hash_key, Bytes::from_static(data.as_bytes()), ms(0)).unwrap();
+    }
+    let actions = writer.on(PutInput::Flush, ms(0));
+    let [PutAction::Put { id, records }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(texts(records), ["a1", "b1", "c1"]);
+    assert_eq!(records.iter().map(|record| record.hash_key).collect::<Vec<_>>(), [None, Some(7), Some(8)]);
+    writer.on(answered(*id, &[false, true, false]), ms(10));
+    let (_, records) = put(writer.on(PutInput::Wake, ms(5_000)));
+    assert_eq!(records, ["a2", "b1"], "b1 was refused, and b2 waits for it");
 }
 
 #[test]
@@ -213,16 +228,16 @@ fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
     assert!(writer.ready());
 
     let mut writer = Batcher::new(BatcherSettings { pending_bytes_max: 100, ..BatcherSettings::default() });
-    writer.push("k", Bytes::from(vec![0; 100]), ms(0)).unwrap();
+    writer.push("k", None, Bytes::from(vec![0; 100]), ms(0)).unwrap();
     assert!(!writer.ready());
 }
 
 #[test]
 fn unwritable_record_is_refused_and_disturbs_nothing() {
     let mut writer = writer();
-    assert!(writer.push("", Bytes::new(), ms(0)).is_err());
-    assert!(writer.push("k", Bytes::from(vec![0; 1024 * 1024]), ms(0)).is_err());
-    writer.push("k", Bytes::from(vec![0; 1024 * 1024 - 1]), ms(0)).unwrap();
+    assert!(writer.push("", None, Bytes::new(), ms(0)).is_err());
+    assert!(writer.push("k", None, Bytes::from(vec![0; 1024 * 1024]), ms(0)).is_err());
+    writer.push("k", None, Bytes::from(vec![0; 1024 * 1024 - 1]), ms(0)).unwrap();
     assert_eq!((writer.pending(), writer.counters().unwritable), (1, 2));
 }
 
@@ -321,7 +336,7 @@ fn write_all(
         }
         let mut data = number.to_be_bytes().to_vec();
         data.resize(4 + bytes, 0);
-        writer.push(&key.to_string(), Bytes::from(data), now).unwrap();
+        writer.push(&key.to_string(), None, Bytes::from(data), now).unwrap();
         given.entry(key.to_string()).or_default().push(number);
         wake = stream.perform(writer.on(PutInput::Wake, now), settings.order);
     }

@@ -70,6 +70,8 @@ pub struct PutId(pub(super) u64);
 pub struct PutRecord {
     /// Partition key.
     pub key: String,
+    /// Places the record instead of the key's own hash key.
+    pub hash_key: Option<u128>,
     /// Data.
     pub data: Bytes,
 }
