@@ -64,6 +64,8 @@ pub enum Reaction {
     FromOldest,
     /// The shard has aged out, or the stream is gone: list the shards to know which.
     AskListing,
+    /// Some record of the call is at fault: find it, and let the others go.
+    Isolate,
     /// Wait with growing, jittered back-off up to 5 s, then the same again, for as long as it takes.
     BackOff,
     /// An operator has to mend something, and a mended setting should heal us: try again every 30 s, loudly.
@@ -101,7 +103,8 @@ impl ErrorKind {
             (E::ExpiredIterator, Call::GetRecords) => Reaction::RenewIterator,
             (E::InvalidArgument, Call::GetRecords) => Reaction::RenewIteratorOnce,
             (E::InvalidArgument, Call::GetShardIterator) => Reaction::FromOldest,
-            (E::InvalidArgument, Call::PutRecords | Call::ListShards) => Reaction::Fail,
+            (E::InvalidArgument, Call::PutRecords) => Reaction::Isolate,
+            (E::InvalidArgument, Call::ListShards) => Reaction::Fail,
             (E::NotFound, Call::GetRecords | Call::GetShardIterator) => Reaction::AskListing,
             (E::NotFound | E::Region | E::Tls, _) => Reaction::Fail,
             (E::AccessDenied | E::Credentials, _) if worked_before => Reaction::RetrySlowly,
@@ -167,7 +170,8 @@ mod tests {
         let reaction = |call| ErrorKind::InvalidArgument.reaction(call, true);
         assert_eq!(reaction(Call::GetRecords), Reaction::RenewIteratorOnce);
         assert_eq!(reaction(Call::GetShardIterator), Reaction::FromOldest);
-        assert_eq!(reaction(Call::PutRecords), Reaction::Fail);
+        assert_eq!(reaction(Call::PutRecords), Reaction::Isolate);
+        assert_eq!(reaction(Call::ListShards), Reaction::Fail);
     }
 
     #[test]

@@ -42,7 +42,9 @@ impl Patience {
     pub fn after(&mut self, call: Call, kind: ErrorKind) -> Option<Duration> {
         use ErrorKind::{Connection, Other, Timeout, Unreached};
         self.unreached += u32::from(matches!(kind, Unreached | Connection | Timeout | Other));
-        if kind.reaction(call, self.worked) == Reaction::Fail || self.unreached > self.unreached_max {
+        // Of a call without records, none can be at fault.
+        let hopeless = matches!(kind.reaction(call, self.worked), Reaction::Fail | Reaction::Isolate);
+        if hopeless || self.unreached > self.unreached_max {
             return None;
         }
         Some(self.back_off.next_wait(&mut self.rng))
@@ -72,5 +74,6 @@ mod tests {
         assert_eq!(start.after(Call::ListShards, ErrorKind::NotFound), None);
         assert_eq!(start.after(Call::ListShards, ErrorKind::Credentials), None);
         assert!(start.trusting(true).after(Call::ListShards, ErrorKind::Credentials).is_some());
+        assert_eq!(start.after(Call::PutRecords, ErrorKind::InvalidArgument), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Drives the batching machine of one worker: performs what it asks for, tells it what came of it. Decides nothing.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -143,7 +144,7 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
             let hash_key = self.0.hash_key.as_ref().and_then(|of| (of.0)(key, data));
             let pushed = self.0.machine.borrow_mut().push(key, hash_key, Bytes::copy_from_slice(data), now);
             if let Err(refused) = pushed {
-                self.0.fail(JobError::new(Kind::Data, format!("stream {}: {refused}", self.0.stream)));
+                self.0.refuse(&refused);
             }
         }
         self.0.tell(PutInput::Wake);
@@ -213,6 +214,7 @@ impl Shared {
                 PutAction::Put { id, records } => self.put(id, records),
                 PutAction::WakeAt(at) => self.wake_at(at),
                 PutAction::Trouble(trouble) => tracing::warn!("stream {}: {trouble}", self.stream),
+                PutAction::GiveUp(given_up) => self.refuse(&given_up.reason),
                 PutAction::Failed { kind, message } => {
                     self.fail(JobError::new(kind.who_acts(), format!("stream {}: {message}", self.stream)));
                 }
@@ -269,6 +271,11 @@ impl Shared {
             shared.tell(PutInput::Wake);
         });
         *self.timer.borrow_mut() = Some((at, task));
+    }
+
+    /// A record will not be written.
+    fn refuse(&self, why: &dyn Display) {
+        self.fail(JobError::new(Kind::Data, format!("stream {}: {why}", self.stream)));
     }
 
     fn fail(&self, error: JobError) {

@@ -14,6 +14,8 @@ use crate::protocol::Moment;
 pub(super) struct Entry {
     pub data: Bytes,
     pub given: Moment,
+    /// Calls it was part of.
+    pub attempts: u32,
 }
 
 /// Where records go: those that have both in common are kept in order.
@@ -141,8 +143,8 @@ impl Lanes {
         batch
     }
 
-    /// A record of the lane is in the stream.
-    pub fn taken(&mut self, lane: LaneId) {
+    /// A record of the lane that was on its way is in the stream, or never will be.
+    pub fn done(&mut self, lane: LaneId) {
         self.lanes[lane.0].on_the_way -= 1;
         self.settle(lane.0);
     }

@@ -18,6 +18,7 @@
 //! batch to be in the stream, or at once while flushing; so no tail ever waits for the next record, and a key's next
 //! never for company of the one before. Each lane's turn comes round-robin.
 
+mod isolation;
 mod lanes;
 #[cfg(test)]
 mod rules;
@@ -27,10 +28,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::lanes::{Entry, Lanes};
+use self::isolation::Isolation;
+use self::lanes::{Entry, LaneId, Lanes};
 pub use turn::{
-    BatcherCounters, BatcherSettings, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord,
-    Refused,
+    BatcherCounters, BatcherSettings, GivenUp, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId, PutInput,
+    PutRecord, Refused,
 };
 
 use super::errors::{Call, ErrorKind, Reaction};
@@ -49,6 +51,7 @@ pub struct Batcher {
     /// Calls under way and the records they carry, oldest first; at most `calls_in_flight_max`.
     calls: Vec<CallUnderWay>,
     next_call: u64,
+    isolation: Isolation,
     pacing: PutPacing,
     failing: BackOff,
     rng: fastrand::Rng,
@@ -63,7 +66,7 @@ pub struct Batcher {
 #[derive(Debug)]
 struct CallUnderWay {
     id: PutId,
-    entries: Vec<(lanes::LaneId, Entry)>,
+    entries: Vec<(LaneId, Entry)>,
 }
 
 impl Batcher {
@@ -73,6 +76,7 @@ impl Batcher {
             lanes: Lanes::new(),
             calls: Vec::new(),
             next_call: 0,
+            isolation: Isolation::default(),
             pacing: PutPacing::new(),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             rng: fastrand::Rng::with_seed(settings.seed),
@@ -96,7 +100,7 @@ impl Batcher {
         }
         self.records += 1;
         self.bytes += key.len() + data.len();
-        self.lanes.push(key, hash_key, Entry { data, given: now });
+        self.lanes.push(key, hash_key, Entry { data, given: now, attempts: 0 });
         Ok(())
     }
 
@@ -140,6 +144,7 @@ impl Batcher {
             PutInput::Answered { id, outcomes } => self.on_answer(id, &outcomes, now, &mut actions),
             PutInput::Failed { id, kind, message } => self.on_failure(id, kind, &message, now, &mut actions),
         }
+        self.judge(&mut actions);
         self.send(now, &mut actions);
         actions
     }
@@ -147,14 +152,18 @@ impl Batcher {
     fn send(&mut self, now: Moment, actions: &mut Vec<PutAction>) {
         self.flushing &= self.records > 0;
         while !self.failed && self.calls.len() < self.settings.calls_in_flight_max {
-            let Some(due) = self.batch_due(now) else {
+            let due = if self.isolation.has_suspects() { Some(self.pacing.due()) } else { self.batch_due(now) };
+            let Some(due) = due else {
                 return;
             };
             if due > now {
                 actions.push(PutAction::WakeAt(due));
                 return;
             }
-            actions.push(self.fill());
+            let (order, bytes_max) = (self.settings.order, self.settings.put_bytes_max);
+            let next = self.isolation.next_suspects();
+            let entries = next.unwrap_or_else(|| self.lanes.take_batch(order, PUT_RECORDS_MAX, bytes_max));
+            actions.push(self.put(entries));
         }
     }
 
@@ -169,23 +178,54 @@ impl Batcher {
         Some(due.max(self.pacing.due()))
     }
 
-    fn fill(&mut self) -> PutAction {
+    fn put(&mut self, mut entries: Vec<(LaneId, Entry)>) -> PutAction {
         let id = PutId(self.next_call);
         self.next_call += 1;
-        let entries = self.lanes.take_batch(self.settings.order, PUT_RECORDS_MAX, self.settings.put_bytes_max);
-        let records = entries
-            .iter()
-            .map(|(lane, entry)| {
-                let address = self.lanes.address(*lane);
-                PutRecord { key: (*address.key).to_owned(), hash_key: address.hash_key, data: entry.data.clone() }
-            })
-            .collect();
+        entries.iter_mut().for_each(|(_, entry)| entry.attempts += 1);
+        let records = entries.iter().map(|(lane, entry)| self.record(*lane, entry)).collect();
         self.counters.calls += 1;
         self.calls.push(CallUnderWay { id, entries });
         PutAction::Put { id, records }
     }
 
-    fn finish_call(&mut self, id: PutId) -> Option<Vec<(lanes::LaneId, Entry)>> {
+    fn record(&self, lane: LaneId, entry: &Entry) -> PutRecord {
+        let address = self.lanes.address(lane);
+        PutRecord { key: (*address.key).to_owned(), hash_key: address.hash_key, data: entry.data.clone() }
+    }
+
+    /// A record on its way is no longer ours: it is in the stream, or given up. Its bytes.
+    fn let_go(&mut self, lane: LaneId, entry: &Entry) -> usize {
+        let bytes = self.lanes.address(lane).key.len() + entry.data.len();
+        self.records -= 1;
+        self.bytes -= bytes;
+        self.lanes.done(lane);
+        bytes
+    }
+
+    /// Gives up the records that were found to be at fault; or fails, if it cannot be they.
+    fn judge(&mut self, actions: &mut Vec<PutAction>) {
+        if self.worked {
+            for (lane, entry, reason) in self.isolation.take_accused() {
+                let record = self.record(lane, &entry);
+                actions.push(PutAction::GiveUp(GivenUp {
+                    record,
+                    reason,
+                    attempts: entry.attempts,
+                    given: entry.given,
+                }));
+                self.counters.unwritable += 1;
+                self.let_go(lane, &entry);
+            }
+            return;
+        }
+        let witnesses = !self.calls.is_empty() || self.lanes.oldest_ready().is_some();
+        if let Some(message) = self.isolation.verdict_without_witness(witnesses).filter(|_| !self.failed) {
+            self.failed = true;
+            actions.push(PutAction::Failed { kind: ErrorKind::InvalidArgument, message: message.to_owned() });
+        }
+    }
+
+    fn finish_call(&mut self, id: PutId) -> Option<Vec<(LaneId, Entry)>> {
         let place = self.calls.iter().position(|call| call.id == id)?;
         Some(self.calls.remove(place).entries)
     }
@@ -206,12 +246,8 @@ impl Batcher {
         for ((lane, entry), outcome) in entries.into_iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {
-                    self.records -= 1;
-                    let bytes = self.lanes.address(lane).key.len() + entry.data.len();
-                    self.bytes -= bytes;
                     self.counters.records_put += 1;
-                    self.counters.bytes_put += bytes as u64;
-                    self.lanes.taken(lane);
+                    self.counters.bytes_put += self.let_go(lane, &entry) as u64;
                 }
                 Err(code) => {
                     match put_pacing::refusal_kind(code) {
@@ -245,8 +281,16 @@ impl Batcher {
             self.counters.maybe_repeated += entries.len() as u64;
         }
         let count = entries.len();
+        let reaction = kind.reaction(Call::PutRecords, self.worked);
+        if reaction == Reaction::Isolate {
+            if count > 1 {
+                let said = format!("PutRecords: {kind}; looking for the record at fault among {count}: {message}");
+                actions.push(PutAction::Trouble(said));
+            }
+            return self.isolation.on_invalid(entries, format!("PutRecords: {message}"));
+        }
         self.lanes.put_back(entries);
-        let wait = match kind.reaction(Call::PutRecords, self.worked) {
+        let wait = match reaction {
             Reaction::SlowDown => {
                 self.pacing.on_refused(now, &mut self.rng);
                 self.pacing.due().since(now)

@@ -1,12 +1,12 @@
 //! The rules of writing, one by one, and all of them at once against a stream that refuses at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Batcher, BatcherSettings, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord};
+use super::{Batcher, BatcherSettings, GivenUp, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord};
 use crate::protocol::{ErrorKind, Moment};
 
 fn ms(millis: u64) -> Moment {
@@ -216,6 +216,94 @@ fn permanent_error_is_said_once_and_ends_the_writer() {
     assert!(!writer.ready());
 }
 
+/// Answers calls as a stream does that refuses a call for any of `guilty`, until nothing is left; what it took, and what
+/// was given up.
+fn against_guilty(writer: &mut Batcher, guilty: &[&str]) -> (Vec<String>, Vec<GivenUp>, usize) {
+    let (mut taken, mut given_up, mut calls) = (Vec::new(), Vec::new(), 0);
+    let mut actions = VecDeque::from(writer.on(PutInput::Flush, ms(0)));
+    while let Some(action) = actions.pop_front() {
+        match action {
+            PutAction::Put { id, records } => {
+                calls += 1;
+                let texts = texts(&records);
+                let input = if texts.iter().any(|text| guilty.contains(&text.as_str())) {
+                    failed(id, ErrorKind::InvalidArgument)
+                } else {
+                    taken.extend(texts);
+                    answered(id, &vec![false; records.len()])
+                };
+                actions.extend(writer.on(input, ms(0)));
+            }
+            PutAction::GiveUp(record) => given_up.push(record),
+            PutAction::Trouble(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    (taken, given_up, calls)
+}
+
+// 64 records, one at fault: 1 call, then a pair for each halving, 6 in all
+#[test]
+fn record_at_fault_for_its_calls_refusal_is_found_and_the_others_go() {
+    let mut writer = writer();
+    for number in 0..64 {
+        writer.push(&number.to_string(), None, Bytes::from(number.to_string()), ms(0)).unwrap();
+    }
+    push(&mut writer, &[("41", "behind")], ms(0));
+    let (mut taken, given_up, calls) = against_guilty(&mut writer, &["41"]);
+    assert_eq!(calls, 1 + 2 * 6 + 1);
+    taken.sort_unstable();
+    assert_eq!(
+        (taken.len(), taken.contains(&"41".to_owned()), taken.contains(&"behind".to_owned())),
+        (64, false, true)
+    );
+    let [found] = &given_up[..] else { panic!("{given_up:?}") };
+    assert_eq!((found.record.key.as_str(), found.reason.as_str()), ("41", "PutRecords: because"));
+    assert_eq!(found.attempts, 7);
+    assert!(writer.is_empty());
+    assert_eq!(writer.counters().unwritable, 1);
+}
+
+// the first record of all is refused; whether it is to blame shows when another is taken
+#[test]
+fn record_refused_alone_is_guilty_once_another_call_is_answered() {
+    let mut writer = writer();
+    push(&mut writer, &[("1", "bad")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    push(&mut writer, &[("1", "a2"), ("2", "b")], ms(0));
+    let actions = writer.on(failed(id, ErrorKind::InvalidArgument), ms(10));
+    let PutAction::Put { id, records } = &actions[0] else { panic!("{actions:?}") };
+    assert_eq!(texts(records), ["b"]);
+    let actions = writer.on(answered(*id, &[false]), ms(20));
+    let [PutAction::GiveUp(bad), PutAction::Put { records, .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((bad.record.data.as_ref(), texts(records)), (b"bad".as_ref(), vec!["a2".to_owned()]));
+}
+
+#[test]
+fn refusal_of_every_record_before_any_call_was_answered_is_of_the_settings() {
+    for records in [1, 2, 500] {
+        let mut writer = writer();
+        for number in 0..records {
+            writer.push(&number.to_string(), None, Bytes::from_static(b"x"), ms(0)).unwrap();
+        }
+        let mut actions = VecDeque::from(writer.on(PutInput::Flush, ms(0)));
+        let (mut calls, mut failures) = (0, Vec::new());
+        while let Some(action) = actions.pop_front() {
+            match action {
+                PutAction::Put { id, .. } => {
+                    calls += 1;
+                    actions.extend(writer.on(failed(id, ErrorKind::InvalidArgument), ms(0)));
+                }
+                PutAction::Trouble(_) => {}
+                PutAction::Failed { kind, message } => failures.push((kind, message)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(failures, [(ErrorKind::InvalidArgument, "PutRecords: because".to_owned())]);
+        assert!(calls < 25, "{calls} calls for {records} records");
+    }
+}
+
 #[test]
 fn writer_is_not_ready_beyond_its_bounds_and_ready_again_below() {
     let settings = BatcherSettings { pending_records_max: 3, ..BatcherSettings::default() };
@@ -246,6 +334,9 @@ struct FakeStream {
     rng: fastrand::Rng,
     refusing_percent: u8,
     failing_percent: u8,
+    /// Of so many records, numbered from 0, the last makes its call invalid.
+    guilty_every: u32,
+    given_up: Vec<u32>,
     /// Numbers of the records, by key, in the order taken.
     taken: BTreeMap<String, Vec<u32>>,
     under_way: Vec<(PutId, Vec<PutRecord>)>,
@@ -269,6 +360,7 @@ impl FakeStream {
                 }
                 PutAction::WakeAt(at) => wake = Some(at),
                 PutAction::Trouble(_) => {}
+                PutAction::GiveUp(given_up) => self.given_up.push(number(&given_up.record)),
                 PutAction::Failed { message, .. } => panic!("{message}"),
             }
         }
@@ -278,6 +370,9 @@ impl FakeStream {
     /// Finishes some call under way.
     fn answer(&mut self) -> PutInput {
         let (id, records) = self.under_way.swap_remove(self.rng.usize(0..self.under_way.len()));
+        if records.iter().any(|record| is_guilty(number(record), self.guilty_every)) {
+            return failed(id, ErrorKind::InvalidArgument);
+        }
         if self.rng.u8(0..100) < self.failing_percent {
             // Timed out: it may have landed, in part.
             for record in &records {
@@ -301,9 +396,16 @@ impl FakeStream {
     }
 
     fn take(&mut self, record: &PutRecord) {
-        let number = u32::from_be_bytes(record.data[..4].try_into().unwrap());
-        self.taken.entry(record.key.clone()).or_default().push(number);
+        self.taken.entry(record.key.clone()).or_default().push(number(record));
     }
+}
+
+fn number(record: &PutRecord) -> u32 {
+    u32::from_be_bytes(record.data[..4].try_into().unwrap())
+}
+
+fn is_guilty(number: u32, every: u32) -> bool {
+    every > 0 && number % every == every - 1
 }
 
 /// Pushes `records` (key, bytes, pause in ms), flushes, and gives what the stream took and should have taken.
@@ -313,10 +415,23 @@ fn write_all(
     refusing_percent: u8,
     failing_percent: u8,
 ) -> (FakeStream, BTreeMap<String, Vec<u32>>, Batcher) {
+    write_all_but(0, records, settings, refusing_percent, failing_percent)
+}
+
+/// As `write_all`, with records that make their calls invalid.
+fn write_all_but(
+    guilty_every: u32,
+    records: &[(u8, usize, u64)],
+    settings: BatcherSettings,
+    refusing_percent: u8,
+    failing_percent: u8,
+) -> (FakeStream, BTreeMap<String, Vec<u32>>, Batcher) {
     let mut stream = FakeStream {
         rng: fastrand::Rng::with_seed(settings.seed),
         refusing_percent,
         failing_percent,
+        guilty_every,
+        given_up: Vec::new(),
         taken: BTreeMap::new(),
         under_way: Vec::new(),
     };
@@ -382,6 +497,25 @@ proptest! {
         prop_assert!((taken - records.len()) as u64 <= writer.counters().maybe_repeated);
         stream.taken.values_mut().for_each(Vec::dedup);
         prop_assert_eq!(&stream.taken, &given);
+    }
+
+    #[test]
+    fn records_at_fault_are_given_up_and_no_other_is_lost_or_reordered(
+        records in records(), guilty_every in 2u32..30, refusing_percent in 0u8..40, failing_percent in 0u8..30, seed: u64,
+    ) {
+        let settings = BatcherSettings { seed, ..BatcherSettings::default() };
+        // The first is taken, so that refusals are known to be of records.
+        let records = [vec![(99, 0, 1_000)], records].concat();
+        let (mut stream, mut given, writer) =
+            write_all_but(guilty_every, &records, settings, refusing_percent, failing_percent);
+        stream.taken.values_mut().for_each(Vec::dedup);
+        given.values_mut().for_each(|numbers| numbers.retain(|number| !is_guilty(*number, guilty_every)));
+        given.retain(|_, numbers| !numbers.is_empty());
+        prop_assert_eq!(&stream.taken, &given);
+        stream.given_up.sort_unstable();
+        let guilty: Vec<u32> = (0..).take(records.len()).filter(|number| is_guilty(*number, guilty_every)).collect();
+        prop_assert_eq!(&stream.given_up, &guilty);
+        prop_assert_eq!(writer.counters().unwritable, guilty.len() as u64);
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub enum PutAction {
     WakeAt(Moment),
     /// For people: something is put again.
     Trouble(String),
+    /// A record that will not be written.
+    GiveUp(GivenUp),
     /// Nothing the machine can do mends it. Said once; it sends no more and is never ready again.
     Failed {
         /// What it was.
@@ -122,6 +124,19 @@ pub enum PutAction {
         /// The call and the service's words.
         message: String,
     },
+}
+
+/// A record that was taken and will not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The record.
+    pub record: PutRecord,
+    /// Why, for people.
+    pub reason: String,
+    /// Calls it was part of.
+    pub attempts: u32,
+    /// When it was taken.
+    pub given: Moment,
 }
 
 /// What a writer has done, for metrics.
@@ -141,7 +156,7 @@ pub struct BatcherCounters {
     pub records_refused: u64,
     /// Records put again after a call that may have landed: as many may be in the stream twice.
     pub maybe_repeated: u64,
-    /// Records that can never be written.
+    /// Records that can never be written: refused by us, or by the service each for itself.
     pub unwritable: u64,
 }
 

@@ -65,7 +65,7 @@ impl Polling {
                     .push(Notice::Trouble(format!("{}: {call}: {kind}; asking for a listing: {message}", self.shard)));
                 self.proceed_with(Step::ListForShard { missing: 0 }, now);
             }
-            Reaction::RenewIteratorOnce | Reaction::Fail => self.fail(call, kind, &message, now),
+            Reaction::RenewIteratorOnce | Reaction::Isolate | Reaction::Fail => self.fail(call, kind, &message, now),
         }
     }
 
