@@ -1,5 +1,6 @@
 //! Writes to a Kinesis stream: settings here, the driver of the batching machine in `writer`.
 
+mod calls;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -14,7 +15,8 @@ use weir_runtime::facade;
 use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::LocalFuture;
 
-use self::writer::{Connect, StreamWriter, WriterSettings, over_network};
+use self::calls::{Connect, over_network};
+use self::writer::{StreamWriter, WriterSettings};
 use crate::client::ServiceSettings;
 use crate::protocol::batcher::BatcherSettings;
 pub use crate::protocol::batcher::KeyOrder;

@@ -9,7 +9,8 @@ use weir_runtime::facade;
 use weir_runtime::signal::signal;
 use weir_runtime::sink::{SinkContext, SinkCounters, SinkWriter};
 
-use super::writer::{Connect, PutCalls, StreamWriter, Target};
+use super::calls::{Connect, PutCalls, Target};
+use super::writer::StreamWriter;
 use super::{StreamSink, prepared, sink};
 use crate::client::{ErrorKind, PutEntry, ServiceError};
 use crate::source::calls::Called;
