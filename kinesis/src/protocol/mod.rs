@@ -13,6 +13,7 @@ pub mod polling;
 pub mod position;
 pub mod put_pacing;
 pub mod sabotage;
+pub mod seldom;
 pub mod service_clock;
 mod shard;
 pub mod shard_pace;

@@ -38,10 +38,14 @@ pub use turn::{
 use super::errors::{Call, ErrorKind, Reaction};
 use super::pacing::BackOff;
 use super::put_pacing::PutPacing;
+use super::seldom::Seldom;
 use super::{Moment, put_pacing};
 
 /// Wait before a mended setting is looked for.
 const SLOW_RETRY: Duration = Duration::from_secs(30);
+
+/// Between two words about what is put again.
+const TROUBLES_APART: Duration = Duration::from_secs(5);
 
 /// The writer to one stream. See the module.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ pub struct Batcher {
     isolation: Isolation,
     pacing: PutPacing,
     failing: BackOff,
+    troubles: Seldom,
     rng: fastrand::Rng,
     flushing: bool,
     worked: bool,
@@ -79,6 +84,7 @@ impl Batcher {
             isolation: Isolation::default(),
             pacing: PutPacing::new(),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
+            troubles: Seldom::each(TROUBLES_APART),
             rng: fastrand::Rng::with_seed(settings.seed),
             flushing: false,
             worked: false,
@@ -263,10 +269,8 @@ impl Batcher {
             None => self.pacing.on_taken(now),
             Some(code) => {
                 self.pacing.on_refused(now, &mut self.rng);
-                actions.push(PutAction::Trouble(format!(
-                    "PutRecords: {} of {expected} records put again: {code}",
-                    refused.len()
-                )));
+                let words = || format!("PutRecords: {} of {expected} records put again: {code}", refused.len());
+                actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
                 self.lanes.put_back(refused);
             }
         }
@@ -284,8 +288,8 @@ impl Batcher {
         let reaction = kind.reaction(Call::PutRecords, self.worked);
         if reaction == Reaction::Isolate {
             if count > 1 {
-                let said = format!("PutRecords: {kind}; looking for the record at fault among {count}: {message}");
-                actions.push(PutAction::Trouble(said));
+                let words = || format!("PutRecords: {kind}; looking for the record at fault among {count}: {message}");
+                actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
             }
             return self.isolation.on_invalid(entries, format!("PutRecords: {message}"));
         }
@@ -304,9 +308,7 @@ impl Batcher {
             _ => self.failing.next_wait(&mut self.rng),
         };
         self.pacing.hold_until(now + wait);
-        actions.push(PutAction::Trouble(format!(
-            "PutRecords: {kind}; {count} records again in {} ms: {message}",
-            wait.as_millis()
-        )));
+        let words = || format!("PutRecords: {kind}; {count} records again in {} ms: {message}", wait.as_millis());
+        actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
     }
 }

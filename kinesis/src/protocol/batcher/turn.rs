@@ -113,7 +113,7 @@ pub enum PutAction {
     },
     /// Wake it at this moment, unless something else happens before.
     WakeAt(Moment),
-    /// For people: something is put again.
+    /// For people, and not more often than they can read: something is put again.
     Trouble(String),
     /// A record that will not be written.
     GiveUp(GivenUp),
