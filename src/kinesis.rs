@@ -18,7 +18,7 @@ use crate::job::ServiceKeys;
 
 pub use weir_kinesis::{
     record::{OwnedRecord, Record},
-    sink::KeyOrder,
+    sink::{DeadLetters, KeyOrder},
     source::{ShardStart, Start},
 };
 
@@ -123,6 +123,11 @@ impl KinesisSink {
     /// and data. Records of one partition key that have different hash keys are not kept in order.
     pub fn hash_key(self, of: impl Fn(&str, &[u8]) -> Option<u128> + 'static) -> KinesisSink {
         KinesisSink(self.0.hash_key(of))
+    }
+
+    /// Where records are kept that can never be written. Unless said, such a record is lost and fails the job.
+    pub fn dead_letters(self, place: DeadLetters) -> KinesisSink {
+        KinesisSink(self.0.dead_letters(place))
     }
 
     fn resolved(&self) -> StreamSink {

@@ -1,6 +1,9 @@
 //! Writes to a Kinesis stream: settings here, the driver of the batching machine in `writer`.
 
 mod calls;
+mod letters;
+#[cfg(test)]
+mod letters_tests;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -16,6 +19,7 @@ use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
 use weir_runtime::source::LocalFuture;
 
 use self::calls::{Connect, over_network};
+pub use self::letters::DeadLetters;
 use self::writer::{StreamWriter, WriterSettings};
 use crate::client::ServiceSettings;
 use crate::protocol::batcher::BatcherSettings;
@@ -38,6 +42,7 @@ pub fn sink(stream: impl Into<String>) -> StreamSink {
         batching: BatcherSettings::default(),
         record_bytes_max: None,
         hash_key: None,
+        dead_letters: None,
     }
 }
 
@@ -60,6 +65,7 @@ pub struct StreamSink {
     /// `None`: what the stream says.
     record_bytes_max: Option<usize>,
     hash_key: Option<HashKeyOf>,
+    dead_letters: Option<DeadLetters>,
 }
 
 impl StreamSink {
@@ -136,6 +142,14 @@ impl StreamSink {
         self
     }
 
+    /// Where records are kept that can never be written: too large, without a usable key, refused by the service for
+    /// themselves. Unless said, such a record is lost and fails the job.
+    #[must_use]
+    pub fn dead_letters(mut self, place: DeadLetters) -> Self {
+        self.dead_letters = Some(place);
+        self
+    }
+
     fn writer_over(&self, connect: Connect, cx: &SinkContext) -> StreamWriter {
         let batching = BatcherSettings { seed: fastrand::u64(..), ..self.batching };
         let settings = WriterSettings {
@@ -143,6 +157,7 @@ impl StreamSink {
             batching,
             record_bytes_max: self.record_bytes_max,
             hash_key: self.hash_key.clone(),
+            dead_letters: self.dead_letters.clone(),
         };
         StreamWriter::new(settings, connect, cx.clone())
     }
@@ -154,15 +169,31 @@ impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamS
         let BatcherSettings { linger, order, .. } = self.batching;
         format!(
             "kinesis stream {} linger {linger:?} order {order:?} records to {:?} own hash keys {} \
-             endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+             dead letters {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
             self.stream,
             self.record_bytes_max,
-            self.hash_key.is_some()
+            self.hash_key.is_some(),
+            self.dead_letters
         )
     }
 
     fn prepare(&self) -> LocalFuture<'_, Result<(), JobError>> {
-        Box::pin(prepared(&self.stream, over_network(&self.service)))
+        Box::pin(async move {
+            let connect = over_network(&self.service);
+            match &self.dead_letters {
+                Some(DeadLetters::File(path)) => letters::check_file(path).await?,
+                Some(DeadLetters::Stream(stream)) if **stream == *self.stream => {
+                    let message = format!("stream {stream}: its dead letters cannot go into itself");
+                    return Err(JobError::new(Kind::Settings, message).with_remedy("name another stream, or a file"));
+                }
+                Some(DeadLetters::Stream(stream)) => {
+                    let stream: Arc<str> = Arc::from(stream.as_str());
+                    prepared(&stream, Rc::clone(&connect)).await.map_err(|error| error.at("dead letters"))?;
+                }
+                None => {}
+            }
+            prepared(&self.stream, connect).await
+        })
     }
 
     fn open(&self, cx: &SinkContext) -> Box<dyn SinkWriter<(K, V)>> {

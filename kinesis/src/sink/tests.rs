@@ -17,11 +17,15 @@ use crate::source::calls::Called;
 
 /// Takes what it is given after 5 ms; the first calls end as told.
 #[derive(Default)]
-struct Made {
-    taken: RefCell<Vec<String>>,
+pub(super) struct Made {
+    pub taken: RefCell<Vec<String>>,
     hashes: RefCell<Vec<Option<String>>>,
     calls: Cell<usize>,
-    failures: RefCell<Vec<ErrorKind>>,
+    pub failures: RefCell<Vec<ErrorKind>>,
+    /// Data for which a call is refused as invalid.
+    pub guilty: RefCell<Vec<&'static str>>,
+    /// Streams that records went to, with them.
+    pub streams: RefCell<Vec<(String, String)>>,
     refusing_first: Cell<bool>,
     /// Looks at the stream while it is being created.
     creating: Cell<usize>,
@@ -39,13 +43,19 @@ impl PutCalls for Rc<Made> {
         })
     }
 
-    fn put_records(&self, _: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
-        let made = Rc::clone(self);
+    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
+        let (made, stream) = (Rc::clone(self), stream.to_owned());
         Box::pin(async move {
             facade::sleep(Duration::from_millis(5)).await;
             made.calls.set(made.calls.get() + 1);
             if let Some(kind) = made.failures.borrow_mut().pop() {
                 let message = "planted".to_owned();
+                return Err(ServiceError { kind, code: "Planted".to_owned(), message, operation: "PutRecords" });
+            }
+            let is_guilty =
+                |entry: &PutEntry| made.guilty.borrow().iter().any(|guilty| entry.data == guilty.as_bytes());
+            if entries.iter().any(is_guilty) {
+                let (kind, message) = (ErrorKind::InvalidArgument, "not of our taste".to_owned());
                 return Err(ServiceError { kind, code: "Planted".to_owned(), message, operation: "PutRecords" });
             }
             let refused = made.refusing_first.take();
@@ -54,6 +64,8 @@ impl PutCalls for Rc<Made> {
                     return Err("ProvisionedThroughputExceededException".to_owned());
                 }
                 made.hashes.borrow_mut().push(entry.explicit_hash.clone());
+                let text = String::from_utf8(entry.data.to_vec()).unwrap();
+                made.streams.borrow_mut().push((stream.clone(), text));
                 made.taken.borrow_mut().push(String::from_utf8(entry.data.to_vec()).unwrap());
                 Ok(())
             });
@@ -62,9 +74,9 @@ impl PutCalls for Rc<Made> {
     }
 }
 
-type Failures = Rc<RefCell<Vec<JobError>>>;
+pub(super) type Failures = Rc<RefCell<Vec<JobError>>>;
 
-fn open(sink: &StreamSink, made: &Rc<Made>) -> (StreamWriter, SinkContext, Failures) {
+pub(super) fn open(sink: &StreamSink, made: &Rc<Made>) -> (StreamWriter, SinkContext, Failures) {
     let (cx, failures) = context();
     (open_in(&cx, sink, made), cx, failures)
 }
@@ -94,7 +106,7 @@ fn connect(made: &Rc<Made>) -> Connect {
     })
 }
 
-fn pairs(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+pub(super) fn pairs(pairs: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     pairs.to_vec()
 }
 

@@ -1,10 +1,10 @@
 //! Drives the batching machine of one worker: performs what it asks for, tells it what came of it. Decides nothing.
 
-use std::cell::{Cell, RefCell};
-use std::fmt::Display;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use weir_runtime::error::{JobError, Kind};
@@ -14,12 +14,22 @@ use weir_runtime::source::LocalFuture;
 
 use super::HashKeyOf;
 use super::calls::{Connect, PutCalls, Target};
+use super::letters::{DeadLetters, Letter, LetterBox};
 use crate::client::{PutEntry, ServiceError};
 use crate::protocol::Moment;
-use crate::protocol::batcher::{Batcher, BatcherCounters, BatcherSettings, PutAction, PutId, PutInput, PutRecord};
+use crate::protocol::batcher::{
+    Batcher, BatcherCounters, BatcherSettings, GivenUp, PutAction, PutId, PutInput, PutRecord,
+};
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
+use crate::protocol::seldom::Seldom;
 use crate::source::calls::{Called, Origin, patiently};
+
+/// Between two words about records that become dead letters.
+const DIVERTING_APART: Duration = Duration::from_secs(5);
+
+/// Learns how many records more are written.
+pub(super) type Watcher = Rc<dyn Fn(u64)>;
 
 /// What a writer is told of its stream and of how to write.
 pub(super) struct WriterSettings {
@@ -28,6 +38,7 @@ pub(super) struct WriterSettings {
     /// `None` is asked of the stream, and until it has answered the writer is not ready.
     pub record_bytes_max: Option<usize>,
     pub hash_key: Option<HashKeyOf>,
+    pub dead_letters: Option<DeadLetters>,
 }
 
 /// The writer of one worker. Dropping it drops what was not yet sent.
@@ -48,6 +59,13 @@ struct Shared {
     failed: RefCell<Option<JobError>>,
     flushing: RefCell<Vec<Waker>>,
     was_ready: Cell<bool>,
+    /// Where records go that will not be written; how many are on their way there, and whether they can go no more.
+    letters: OnceCell<LetterBox>,
+    letters_pending: Cell<u64>,
+    letters_broken: Cell<bool>,
+    diverting: RefCell<Seldom>,
+    /// Told of records written.
+    watcher: Option<Watcher>,
     /// What the worker's counters have of this writer.
     published: Cell<BatcherCounters>,
     closed: Cell<bool>,
@@ -58,7 +76,17 @@ struct Shared {
 
 impl StreamWriter {
     pub(super) fn new(settings: WriterSettings, connect: Connect, cx: SinkContext) -> StreamWriter {
-        let WriterSettings { stream, batching, record_bytes_max, hash_key } = settings;
+        StreamWriter::watched(settings, connect, cx, None)
+    }
+
+    /// One of which `watcher` learns how many records it has written.
+    pub(super) fn watched(
+        settings: WriterSettings,
+        connect: Connect,
+        cx: SinkContext,
+        watcher: Option<Watcher>,
+    ) -> StreamWriter {
+        let WriterSettings { stream, batching, record_bytes_max, hash_key, dead_letters } = settings;
         let shared = Rc::new(Shared {
             stream,
             hash_key,
@@ -71,16 +99,46 @@ impl StreamWriter {
             failed: RefCell::default(),
             flushing: RefCell::default(),
             was_ready: Cell::new(true),
+            letters: OnceCell::new(),
+            letters_pending: Cell::new(0),
+            letters_broken: Cell::new(false),
+            diverting: RefCell::new(Seldom::each(DIVERTING_APART)),
+            watcher,
             published: Cell::default(),
             closed: Cell::new(false),
             limit_known: Cell::new(record_bytes_max.is_some()),
             asking: RefCell::default(),
         });
+        if let Some(place) = &dead_letters {
+            let writer = Rc::downgrade(&shared);
+            let on_kept = Rc::new(move |kept| {
+                if let Some(writer) = writer.upgrade() {
+                    writer.on_kept(kept);
+                }
+            });
+            let _ = shared.letters.set(LetterBox::open(place, &shared.connect, &shared.cx, on_kept));
+        }
         match record_bytes_max {
             Some(bytes) => shared.machine.borrow_mut().allow_records_to(bytes),
             None => shared.ask_limit(),
         }
         StreamWriter(shared)
+    }
+
+    /// Takes these pairs of partition key and data.
+    pub(super) fn give<K: AsRef<str>, V: AsRef<[u8]>>(&self, items: impl IntoIterator<Item = (K, V)>) {
+        let now = self.0.origin.moment_now();
+        for (key, data) in items {
+            let (key, data) = (key.as_ref(), data.as_ref());
+            let hash_key = self.0.hash_key.as_ref().and_then(|of| (of.0)(key, data));
+            let data = Bytes::copy_from_slice(data);
+            let pushed = self.0.machine.borrow_mut().push(key, hash_key, data.clone(), now);
+            if let Err(refused) = pushed {
+                let record = PutRecord { key: key.to_owned(), hash_key, data };
+                self.0.give_up(&GivenUp { record, reason: refused.to_string(), attempts: 0, given: now });
+            }
+        }
+        self.0.tell(PutInput::Wake);
     }
 }
 
@@ -92,16 +150,7 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
     }
 
     fn write(&mut self, items: &mut Vec<(K, V)>) {
-        let now = self.0.origin.moment_now();
-        for (key, data) in items.drain(..) {
-            let (key, data) = (key.as_ref(), data.as_ref());
-            let hash_key = self.0.hash_key.as_ref().and_then(|of| (of.0)(key, data));
-            let pushed = self.0.machine.borrow_mut().push(key, hash_key, Bytes::copy_from_slice(data), now);
-            if let Err(refused) = pushed {
-                self.0.refuse(&refused);
-            }
-        }
-        self.0.tell(PutInput::Wake);
+        self.give(items.drain(..));
     }
 
     fn flush(&mut self) -> LocalFuture<'static, Result<(), JobError>> {
@@ -109,8 +158,8 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> SinkWriter<(K, V)> for StreamWriter {
         Box::pin(async move {
             shared.tell(PutInput::Flush);
             std::future::poll_fn(|cx| {
-                // A record that can never be written fails the job, but those taken beside it can be, and are.
-                if shared.machine.borrow().has_ended() {
+                // A record that can never be written may fail the job, but those taken beside it can be, and are.
+                if shared.has_ended() {
                     return Poll::Ready(shared.failed.borrow().clone().map_or(Ok(()), Err));
                 }
                 shared.flushing.borrow_mut().push(cx.waker().clone());
@@ -132,7 +181,16 @@ impl Drop for StreamWriter {
 
 impl Shared {
     fn is_ready(&self) -> bool {
-        self.limit_known.get() && self.failed.borrow().is_none() && self.machine.borrow().ready()
+        self.failed.borrow().is_none() && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.limit_known.get() && self.machine.borrow().ready() && self.letters.get().is_none_or(LetterBox::ready)
+    }
+
+    /// Whether of all that was taken it is known what became of it, or never will be.
+    fn has_ended(&self) -> bool {
+        self.machine.borrow().has_ended() && (self.letters_pending.get() == 0 || self.letters_broken.get())
     }
 
     fn ask_limit(self: &Rc<Self>) {
@@ -168,7 +226,7 @@ impl Shared {
                 PutAction::Put { id, records } => self.put(id, records),
                 PutAction::WakeAt(at) => self.wake_at(at),
                 PutAction::Trouble(trouble) => tracing::warn!("stream {}: {trouble}", self.stream),
-                PutAction::GiveUp(given_up) => self.refuse(&given_up.reason),
+                PutAction::GiveUp(given_up) => self.give_up(&given_up),
                 PutAction::Failed { kind, message } => {
                     self.fail(JobError::new(kind.who_acts(), format!("stream {}: {message}", self.stream)));
                 }
@@ -227,9 +285,34 @@ impl Shared {
         *self.timer.borrow_mut() = Some((at, task));
     }
 
-    /// A record will not be written.
-    fn refuse(&self, why: &dyn Display) {
-        self.fail(JobError::new(Kind::Data, format!("stream {}: {why}", self.stream)));
+    /// A record will not be written: it becomes a dead letter, or else it is lost, and the job must not go on.
+    fn give_up(&self, given_up: &GivenUp) {
+        let said = || format!("stream {}: {}", self.stream, given_up.reason);
+        let Some(letters) = self.letters.get() else {
+            self.cx.counters.unwritable.set(self.cx.counters.unwritable.get() + 1);
+            return self.fail(JobError::new(Kind::Data, said()));
+        };
+        let now = self.origin.moment_now();
+        if let Some(words) = self.diverting.borrow_mut().say(now, said) {
+            tracing::warn!("{words}; the record is among the dead letters");
+        }
+        self.letters_pending.set(self.letters_pending.get() + 1);
+        letters.post(&Letter::of(&self.stream, given_up, now));
+    }
+
+    /// Dead letters are kept, or can be no more.
+    fn on_kept(&self, kept: Result<u64, JobError>) {
+        match kept {
+            Ok(letters) => {
+                self.letters_pending.set(self.letters_pending.get() - letters);
+                self.cx.counters.diverted.set(self.cx.counters.diverted.get() + letters);
+            }
+            Err(error) => {
+                self.letters_broken.set(true);
+                self.fail(error.at(format_args!("stream {}", self.stream)));
+            }
+        }
+        self.publish();
     }
 
     fn fail(&self, error: JobError) {
@@ -241,19 +324,20 @@ impl Shared {
 
     /// Adds what the machine did since the last time, for a worker's counters belong to all of its sinks; and wakes whoever waits for room or the flush.
     fn publish(&self) {
-        let machine = self.machine.borrow();
-        let now = machine.counters();
+        let now = self.machine.borrow().counters();
         let before = self.published.replace(now);
         let refused = |counters: BatcherCounters| counters.records_throttled + counters.records_refused;
         let add = |counter: &Cell<u64>, more: u64| counter.set(counter.get() + more);
         add(&self.cx.counters.written, now.records_put - before.records_put);
         add(&self.cx.counters.retried, refused(now) - refused(before));
         add(&self.cx.counters.repeated, now.maybe_repeated - before.maybe_repeated);
-        add(&self.cx.counters.unwritable, now.unwritable - before.unwritable);
-        if self.limit_known.get() && machine.ready() && !self.was_ready.replace(true) {
+        if let Some(watcher) = self.watcher.as_ref().filter(|_| now.records_put > before.records_put) {
+            watcher(now.records_put - before.records_put);
+        }
+        if self.has_room() && !self.was_ready.replace(true) {
             self.cx.waker.notify();
         }
-        if machine.has_ended() {
+        if self.has_ended() {
             self.flushing.take().into_iter().for_each(Waker::wake);
         }
     }

@@ -32,7 +32,7 @@ use self::isolation::Isolation;
 use self::lanes::{Entry, LaneId, Lanes};
 pub use turn::{
     BatcherCounters, BatcherSettings, GivenUp, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId, PutInput,
-    PutRecord, Refused,
+    PutRecord, Refused, is_usable_key,
 };
 
 use super::errors::{Call, ErrorKind, Reaction};

@@ -210,6 +210,11 @@ impl Refused {
     }
 }
 
+/// Whether a stream takes records with this partition key.
+pub fn is_usable_key(key: &str) -> bool {
+    Refused::judge(key, 0, usize::MAX).is_none()
+}
+
 /// A key as errors show it: escaped, and cut with a mark if it is long.
 fn shown(key: &str) -> String {
     let mut shown: String = key.chars().take(KEY_CHARS_SHOWN).flat_map(char::escape_debug).collect();
