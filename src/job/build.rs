@@ -68,10 +68,8 @@ fn kinesis_source(settings: &KinesisSource) -> kinesis::KinesisSource {
 fn kinesis_sink(settings: &KinesisSink) -> kinesis::KinesisSink {
     let sink = kinesis::sink(&settings.stream).service(settings.service.clone().into_settings());
     let sink = sink.key_order(settings.key_order);
-    match settings.linger {
-        Some(linger) => sink.linger(linger),
-        None => sink,
-    }
+    let sink = settings.linger.into_iter().fold(sink, kinesis::KinesisSink::linger);
+    settings.dead_letters.iter().cloned().fold(sink, kinesis::KinesisSink::dead_letters)
 }
 
 impl From<StartAt> for Start {

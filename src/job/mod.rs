@@ -9,7 +9,11 @@ mod table;
 
 use std::time::Duration;
 
-use weir_kinesis::{client::ServiceSettings, sink::KeyOrder, source::ShardStart};
+use weir_kinesis::{
+    client::ServiceSettings,
+    sink::{DeadLetters, KeyOrder},
+    source::ShardStart,
+};
 
 use crate::text::template::Template;
 
@@ -137,6 +141,8 @@ pub(crate) struct KinesisSink {
     pub key_order: KeyOrder,
     /// Longest wait of a record for others to travel with; `None`: the writer's own.
     pub linger: Option<Duration>,
+    /// Where records are kept that cannot be written.
+    pub dead_letters: Option<DeadLetters>,
     /// How to reach the service.
     pub service: ServiceKeys,
 }
@@ -144,7 +150,13 @@ pub(crate) struct KinesisSink {
 impl KinesisSink {
     /// As a file that says no more than the stream.
     pub(crate) fn to(stream: String) -> KinesisSink {
-        KinesisSink { stream, key_order: KeyOrder::default(), linger: None, service: ServiceKeys::default() }
+        KinesisSink {
+            stream,
+            key_order: KeyOrder::default(),
+            linger: None,
+            dead_letters: None,
+            service: ServiceKeys::default(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use toml::de::DeTable;
 use weir_kinesis::{
     protocol::{id::SequenceNumber, pacing::Share},
-    sink::KeyOrder,
+    sink::{DeadLetters, KeyOrder},
     source::ShardStart,
 };
 
@@ -278,13 +278,27 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
             Ok(SinkSettings::Stdout)
         }
         Kind::Kinesis => {
-            table.only(&[["type", "stream", "key_order", "linger"].as_slice(), &SERVICE_KEYS].concat())?;
+            let own = ["type", "stream", "key_order", "linger", "dead_letters"];
+            table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
             let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
             let orders = [("kept", KeyOrder::Kept), ("while-nothing-fails", KeyOrder::WhileNothingFails)];
             let key_order = table.get("key_order").map(|item| item.choice(&orders)).transpose()?.unwrap_or_default();
             let linger = table.get("linger").map(|item| linger(&item)).transpose()?;
-            Ok(SinkSettings::Kinesis(KinesisSink { stream, key_order, linger, service: service(table)? }))
+            let dead_letters = table.get("dead_letters").map(|item| dead_letters(&item)).transpose()?;
+            let service = service(table)?;
+            Ok(SinkSettings::Kinesis(KinesisSink { stream, key_order, linger, dead_letters, service }))
         }
+    }
+}
+
+/// `{ file = "dead.jsonl" }` or `{ stream = "Dead" }`.
+fn dead_letters(item: &Item<'_>) -> Result<DeadLetters, Failure> {
+    let table = item.table("dead_letters")?;
+    table.only(&["file", "stream"])?;
+    match (table.get("file"), table.get("stream")) {
+        (Some(file), None) => Ok(DeadLetters::File(file.text()?.into())),
+        (None, Some(stream)) => name(&stream).map(DeadLetters::Stream),
+        _ => Err(item.fail("write { file = \"dead.jsonl\" } or { stream = \"DeadTweets\" }")),
     }
 }
 

@@ -213,14 +213,15 @@ fn windows_over_the_tweets_source_are_refused() {
 #[test]
 fn writers_settings_are_understood_and_mistakes_in_them_named() {
     use std::time::Duration;
-    use weir_kinesis::sink::KeyOrder;
+    use weir_kinesis::sink::{DeadLetters, KeyOrder};
 
     let file =
         |lines: &str| format!("[source]\ntype = \"tweets\"\n[sink]\ntype = \"kinesis\"\nstream = \"S\"\n{lines}");
-    let sink = |lines: &str| match read(&file(lines)).sink {
-        SinkSettings::Kinesis(sink) => (sink.key_order, sink.linger),
+    let kinesis = |lines: &str| match read(&file(lines)).sink {
+        SinkSettings::Kinesis(sink) => sink,
         other => panic!("{other:?}"),
     };
+    let sink = |lines: &str| (kinesis(lines).key_order, kinesis(lines).linger);
     assert_eq!(sink(""), (KeyOrder::Kept, None));
     let said_all = sink("key_order = \"while-nothing-fails\"\nlinger = \"5ms\"");
     assert_eq!(said_all, (KeyOrder::WhileNothingFails, Some(Duration::from_millis(5))));
@@ -232,6 +233,15 @@ fn writers_settings_are_understood_and_mistakes_in_them_named() {
         said(&file("linger = \"2h\"")),
         "job.toml:6: key `linger` in [sink]: records may wait 0ms to 1m for others"
     );
+    let letters = |place: &str| kinesis(&format!("dead_letters = {{ {place} }}")).dead_letters;
+    assert_eq!(letters("file = \"/var/dead.jsonl\""), Some(DeadLetters::File("/var/dead.jsonl".into())));
+    assert_eq!(letters("stream = \"Dead\""), Some(DeadLetters::Stream("Dead".into())));
+    let both =
+        "job.toml:6: key `dead_letters` in [sink]: write { file = \"dead.jsonl\" } or { stream = \"DeadTweets\" }";
+    assert_eq!(said(&file("dead_letters = { file = \"a\", stream = \"b\" }")), both);
+    assert_eq!(said(&file("dead_letters = {}")), both);
+    assert!(said(&file("dead_letters = \"dead.jsonl\"")).contains("expected the table dead_letters, got a text"));
+    assert!(said(&file("dead_letters = { fiel = \"a\" }")).contains("in dead_letters: did you mean `file`?"));
 }
 
 #[test]
