@@ -125,7 +125,14 @@ impl KinesisSink {
         KinesisSink(self.0.hash_key(of))
     }
 
-    /// Where records are kept that can never be written. Unless said, such a record is lost and fails the job.
+    /// How long a record is tried that the stream refuses: for ever unless said. What is given up then is counted, and
+    /// kept among the dead letters if there are any.
+    pub fn retry_for(self, limit: Duration) -> KinesisSink {
+        KinesisSink(self.0.retry_for(limit))
+    }
+
+    /// Where records are kept that can never be written, or were given up. Unless said they are lost, and the former fail
+    /// the job.
     pub fn dead_letters(self, place: DeadLetters) -> KinesisSink {
         KinesisSink(self.0.dead_letters(place))
     }

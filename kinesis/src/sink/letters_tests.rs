@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde_json::Value;
 use weir_runtime::error::Kind;
@@ -75,6 +76,30 @@ fn dead_letters_may_go_to_another_stream() {
         assert_eq!(streams.iter().filter(|(stream, _)| stream == "Tweets").count(), 1);
     })
     .unwrap();
+}
+
+#[test]
+fn records_tried_for_too_long_are_counted_or_kept_and_the_job_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = DeadLetters::File(folder.path().join("dead.jsonl"));
+    facade::run_here(async {
+        let limited = sink("s").retry_for(Duration::ZERO);
+        for (settings, counted) in [(limited.clone(), (1, 2, 0)), (limited.dead_letters(place), (1, 0, 2))] {
+            let made = Rc::new(Made::default());
+            made.failures.borrow_mut().push(ErrorKind::Timeout);
+            let (mut writer, cx, failures) = open(&settings, &made);
+            writer.write(&mut pairs(&[("1", "a"), ("2", "b")]));
+            SinkWriter::<(&str, &str)>::flush(&mut writer).await.unwrap();
+            writer.write(&mut pairs(&[("1", "c")]));
+            SinkWriter::<(&str, &str)>::flush(&mut writer).await.unwrap();
+            assert!(failures.borrow().is_empty());
+            let counters = &cx.counters;
+            assert_eq!((counters.written.get(), counters.given_up.get(), counters.diverted.get()), counted);
+        }
+    })
+    .unwrap();
+    let letters = lines(&fs::read_to_string(folder.path().join("dead.jsonl")).unwrap());
+    assert!(letters[1]["reason"].as_str().unwrap().ends_with(" ms: PutRecords: planted"), "{letters:?}");
 }
 
 #[test]

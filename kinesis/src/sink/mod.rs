@@ -142,8 +142,18 @@ impl StreamSink {
         self
     }
 
+    /// How long a record is tried that the stream refuses. One that is refused so long after it was taken, while no other of
+    /// its key was taken, is given up, and those waiting behind it that are as old; a record whose call got no answer may
+    /// be in the stream all the same. Unless said, records are tried for ever.
+    #[must_use]
+    pub fn retry_for(mut self, limit: Duration) -> Self {
+        self.batching.retry_for = Some(limit);
+        self
+    }
+
     /// Where records are kept that can never be written: too large, without a usable key, refused by the service for
-    /// themselves. Unless said, such a record is lost and fails the job.
+    /// themselves; and those given up after [`StreamSink::retry_for`]. Unless said they are lost, and the former fail the
+    /// job.
     #[must_use]
     pub fn dead_letters(mut self, place: DeadLetters) -> Self {
         self.dead_letters = Some(place);
@@ -166,10 +176,10 @@ impl StreamSink {
 impl<K: AsRef<str> + 'static, V: AsRef<[u8]> + 'static> Sink<(K, V)> for StreamSink {
     fn describe(&self) -> String {
         let ServiceSettings { endpoint_url, region, profile, .. } = &self.service;
-        let BatcherSettings { linger, order, .. } = self.batching;
+        let BatcherSettings { linger, order, retry_for, .. } = self.batching;
         format!(
             "kinesis stream {} linger {linger:?} order {order:?} records to {:?} own hash keys {} \
-             dead letters {:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
+             dead letters {:?} retry for {retry_for:?} endpoint {endpoint_url:?} region {region:?} profile {profile:?}",
             self.stream,
             self.record_bytes_max,
             self.hash_key.is_some(),

@@ -18,7 +18,7 @@ use super::letters::{DeadLetters, Letter, LetterBox};
 use crate::client::{PutEntry, ServiceError};
 use crate::protocol::Moment;
 use crate::protocol::batcher::{
-    Batcher, BatcherCounters, BatcherSettings, GivenUp, PutAction, PutId, PutInput, PutRecord,
+    Batcher, BatcherCounters, BatcherSettings, Cause, GivenUp, PutAction, PutId, PutInput, PutRecord,
 };
 use crate::protocol::errors::Call;
 use crate::protocol::patience::Patience;
@@ -135,7 +135,8 @@ impl StreamWriter {
             let pushed = self.0.machine.borrow_mut().push(key, hash_key, data.clone(), now);
             if let Err(refused) = pushed {
                 let record = PutRecord { key: key.to_owned(), hash_key, data };
-                self.0.give_up(&GivenUp { record, reason: refused.to_string(), attempts: 0, given: now });
+                let (cause, reason) = (Cause::Unwritable, refused.to_string());
+                self.0.give_up(&GivenUp { record, cause, reason, attempts: 0, given: now });
             }
         }
         self.0.tell(PutInput::Wake);
@@ -285,17 +286,27 @@ impl Shared {
         *self.timer.borrow_mut() = Some((at, task));
     }
 
-    /// A record will not be written: it becomes a dead letter, or else it is lost, and the job must not go on.
+    /// A record will not be written: it becomes a dead letter, or else it is lost. Then the job must not go on, unless its
+    /// settings say when to lose a record.
     fn give_up(&self, given_up: &GivenUp) {
         let said = || format!("stream {}: {}", self.stream, given_up.reason);
-        let Some(letters) = self.letters.get() else {
-            self.cx.counters.unwritable.set(self.cx.counters.unwritable.get() + 1);
-            return self.fail(JobError::new(Kind::Data, said()));
-        };
-        let now = self.origin.moment_now();
-        if let Some(words) = self.diverting.borrow_mut().say(now, said) {
-            tracing::warn!("{words}; the record is among the dead letters");
+        let (now, letters) = (self.origin.moment_now(), self.letters.get());
+        let counters = &self.cx.counters;
+        match (letters, given_up.cause) {
+            (None, Cause::Unwritable) => {
+                counters.unwritable.set(counters.unwritable.get() + 1);
+                return self.fail(JobError::new(Kind::Data, said()));
+            }
+            (None, Cause::TriedTooLong) => counters.given_up.set(counters.given_up.get() + 1),
+            (Some(_), _) => {}
         }
+        if let Some(words) = self.diverting.borrow_mut().say(now, said) {
+            let what = if letters.is_some() { "among the dead letters" } else { "lost" };
+            tracing::warn!("{words}; the record is {what}");
+        }
+        let Some(letters) = letters else {
+            return;
+        };
         self.letters_pending.set(self.letters_pending.get() + 1);
         letters.post(&Letter::of(&self.stream, given_up, now));
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -36,6 +37,8 @@ struct Lane {
     waiting: VecDeque<Entry>,
     /// Records on their way. While there is one, the lane is not ready.
     on_the_way: usize,
+    /// Since when nothing of it was taken though it was tried.
+    failing_since: Option<Moment>,
 }
 
 /// All lanes of a writer.
@@ -143,14 +146,27 @@ impl Lanes {
         batch
     }
 
-    /// A record of the lane that was on its way is in the stream, or never will be.
-    pub fn done(&mut self, lane: LaneId) {
+    /// A record of the lane that was on its way is in the stream.
+    pub fn taken(&mut self, lane: LaneId) {
+        self.lanes[lane.0].failing_since = None;
+        self.given_up(lane);
+    }
+
+    /// A record of the lane that was on its way never will be in the stream.
+    pub fn given_up(&mut self, lane: LaneId) {
         self.lanes[lane.0].on_the_way -= 1;
         self.settle(lane.0);
     }
 
-    /// These records, in the order they were taken, are to go again, before what waits behind them.
-    pub fn put_back(&mut self, entries: Vec<(LaneId, Entry)>) {
+    /// These records, in the order they were taken, were refused, and are to go again before what waits behind them. Gives
+    /// those that are not, since they and their lanes have been tried for `retry_for`.
+    pub fn put_back(
+        &mut self,
+        entries: Vec<(LaneId, Entry)>,
+        now: Moment,
+        retry_for: Option<Duration>,
+    ) -> Vec<(Address, Entry)> {
+        let mut expired = Vec::new();
         let lanes: Vec<usize> = entries.iter().map(|(lane, _)| lane.0).collect();
         for (lane, entry) in entries.into_iter().rev() {
             let lane = &mut self.lanes[lane.0];
@@ -161,9 +177,22 @@ impl Lanes {
         let mut settled: Vec<usize> = Vec::new();
         for lane in lanes {
             if settled.last() != Some(&lane) {
+                self.expire(lane, now, retry_for, &mut expired);
                 self.settle(lane);
                 settled.push(lane);
             }
+        }
+        expired
+    }
+
+    fn expire(&mut self, index: usize, now: Moment, retry_for: Option<Duration>, expired: &mut Vec<(Address, Entry)>) {
+        let lane = &mut self.lanes[index];
+        let since = *lane.failing_since.get_or_insert(now);
+        let Some(retry_for) = retry_for.filter(|retry_for| since + *retry_for <= now) else {
+            return;
+        };
+        while let Some(entry) = lane.waiting.pop_front_if(|entry| entry.given + retry_for <= now) {
+            expired.push((lane.address.clone(), entry));
         }
     }
 
@@ -177,6 +206,7 @@ impl Lanes {
                 None => self.by_key.remove(&lane.address.key),
                 Some(_) => self.by_address.remove(&lane.address),
             };
+            lane.failing_since = None;
             self.free.push(index);
         } else {
             self.make_ready(index);

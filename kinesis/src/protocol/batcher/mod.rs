@@ -29,10 +29,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::isolation::Isolation;
-use self::lanes::{Entry, LaneId, Lanes};
+use self::lanes::{Address, Entry, LaneId, Lanes};
 pub use turn::{
-    BatcherCounters, BatcherSettings, GivenUp, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId, PutInput,
-    PutRecord, Refused, is_usable_key,
+    BatcherCounters, BatcherSettings, Cause, GivenUp, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId,
+    PutInput, PutRecord, Refused, is_usable_key,
 };
 
 use super::errors::{Call, ErrorKind, Reaction};
@@ -188,39 +188,47 @@ impl Batcher {
         let id = PutId(self.next_call);
         self.next_call += 1;
         entries.iter_mut().for_each(|(_, entry)| entry.attempts += 1);
-        let records = entries.iter().map(|(lane, entry)| self.record(*lane, entry)).collect();
+        let records = entries.iter().map(|(lane, entry)| record(self.lanes.address(*lane), entry)).collect();
         self.counters.calls += 1;
         self.calls.push(CallUnderWay { id, entries });
         PutAction::Put { id, records }
     }
 
-    fn record(&self, lane: LaneId, entry: &Entry) -> PutRecord {
-        let address = self.lanes.address(lane);
-        PutRecord { key: (*address.key).to_owned(), hash_key: address.hash_key, data: entry.data.clone() }
-    }
-
-    /// A record on its way is no longer ours: it is in the stream, or given up. Its bytes.
-    fn let_go(&mut self, lane: LaneId, entry: &Entry) -> usize {
-        let bytes = self.lanes.address(lane).key.len() + entry.data.len();
+    /// A record is no longer ours: it is in the stream, or given up. Its bytes.
+    fn let_go(&mut self, address: &Address, entry: &Entry) -> usize {
+        let bytes = address.key.len() + entry.data.len();
         self.records -= 1;
         self.bytes -= bytes;
-        self.lanes.done(lane);
         bytes
+    }
+
+    fn give_up(&mut self, address: &Address, entry: &Entry, cause: Cause, reason: String) -> PutAction {
+        match cause {
+            Cause::Unwritable => self.counters.unwritable += 1,
+            Cause::TriedTooLong => self.counters.given_up += 1,
+        }
+        let _ = self.let_go(address, entry);
+        let Entry { given, attempts, .. } = *entry;
+        PutAction::GiveUp(GivenUp { record: record(address, entry), cause, reason, attempts, given })
+    }
+
+    /// Records that were refused as `words` say are to go again; those that were tried for long enough are not.
+    fn put_back(&mut self, entries: Vec<(LaneId, Entry)>, words: &str, now: Moment, actions: &mut Vec<PutAction>) {
+        let retry_for = self.settings.retry_for.filter(|_| !self.failed);
+        for (address, entry) in self.lanes.put_back(entries, now, retry_for) {
+            let waited_ms = now.since(entry.given).as_millis();
+            let reason = format!("not in the stream after {waited_ms} ms: PutRecords: {words}");
+            actions.push(self.give_up(&address, &entry, Cause::TriedTooLong, reason));
+        }
     }
 
     /// Gives up the records that were found to be at fault; or fails, if it cannot be they.
     fn judge(&mut self, actions: &mut Vec<PutAction>) {
         if self.worked {
             for (lane, entry, reason) in self.isolation.take_accused() {
-                let record = self.record(lane, &entry);
-                actions.push(PutAction::GiveUp(GivenUp {
-                    record,
-                    reason,
-                    attempts: entry.attempts,
-                    given: entry.given,
-                }));
-                self.counters.unwritable += 1;
-                self.let_go(lane, &entry);
+                let address = self.lanes.address(lane).clone();
+                actions.push(self.give_up(&address, &entry, Cause::Unwritable, reason));
+                self.lanes.given_up(lane);
             }
             return;
         }
@@ -253,7 +261,9 @@ impl Batcher {
             match outcome {
                 Ok(()) => {
                     self.counters.records_put += 1;
-                    self.counters.bytes_put += self.let_go(lane, &entry) as u64;
+                    let address = self.lanes.address(lane).clone();
+                    self.counters.bytes_put += self.let_go(&address, &entry) as u64;
+                    self.lanes.taken(lane);
                 }
                 Err(code) => {
                     match put_pacing::refusal_kind(code) {
@@ -271,7 +281,7 @@ impl Batcher {
                 self.pacing.on_refused(now, &mut self.rng);
                 let words = || format!("PutRecords: {} of {expected} records put again: {code}", refused.len());
                 actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
-                self.lanes.put_back(refused);
+                self.put_back(refused, code, now, actions);
             }
         }
     }
@@ -293,7 +303,8 @@ impl Batcher {
             }
             return self.isolation.on_invalid(entries, format!("PutRecords: {message}"));
         }
-        self.lanes.put_back(entries);
+        self.failed = reaction == Reaction::Fail;
+        self.put_back(entries, message, now, actions);
         let wait = match reaction {
             Reaction::SlowDown => {
                 self.pacing.on_refused(now, &mut self.rng);
@@ -301,7 +312,6 @@ impl Batcher {
             }
             Reaction::RetrySlowly => SLOW_RETRY,
             Reaction::Fail => {
-                self.failed = true;
                 actions.push(PutAction::Failed { kind, message: format!("PutRecords: {message}") });
                 return;
             }
@@ -311,4 +321,8 @@ impl Batcher {
         let words = || format!("PutRecords: {kind}; {count} records again in {} ms: {message}", wait.as_millis());
         actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
     }
+}
+
+fn record(address: &Address, entry: &Entry) -> PutRecord {
+    PutRecord { key: (*address.key).to_owned(), hash_key: address.hash_key, data: entry.data.clone() }
 }

@@ -1,12 +1,14 @@
 //! The rules of writing, one by one, and all of them at once against a stream that refuses at random.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Batcher, BatcherSettings, GivenUp, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord};
+use super::{
+    Batcher, BatcherSettings, Cause, GivenUp, KeyOrder, PUT_RECORDS_MAX, PutAction, PutId, PutInput, PutRecord,
+};
 use crate::protocol::{ErrorKind, Moment};
 
 fn ms(millis: u64) -> Moment {
@@ -279,6 +281,65 @@ fn record_refused_alone_is_guilty_once_another_call_is_answered() {
     assert_eq!((bad.record.data.as_ref(), texts(records)), (b"bad".as_ref(), vec!["a2".to_owned()]));
 }
 
+fn limited(retry_for_ms: u64) -> Batcher {
+    let retry_for = Some(Duration::from_millis(retry_for_ms));
+    Batcher::new(BatcherSettings { retry_for, ..BatcherSettings::default() })
+}
+
+fn given_up(actions: &[PutAction]) -> Vec<&GivenUp> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            PutAction::GiveUp(given_up) => Some(given_up),
+            _ => None,
+        })
+        .collect()
+}
+
+// 0 ms: a1, b1; 400 ms: a2; 900 ms: a3. Refused at 500, at 1 499 and, after its second is over, at 1 700 ms
+#[test]
+fn record_is_given_up_when_it_is_refused_after_its_time_and_a_younger_one_behind_it_is_tried_on() {
+    let mut writer = limited(1_000);
+    push(&mut writer, &[("1", "a1"), ("2", "b1")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    push(&mut writer, &[("1", "a2")], ms(400));
+    assert!(given_up(&writer.on(answered(id, &[true, false]), ms(500))).is_empty());
+    push(&mut writer, &[("1", "a3")], ms(900));
+    let (id, records) = put(writer.on(PutInput::Wake, ms(1_000)));
+    assert_eq!(records, ["a1"]);
+    let actions = writer.on(answered(id, &[true]), ms(1_499));
+    assert!(given_up(&actions).is_empty(), "its key has failed for 999 ms");
+    let (id, _) = put(writer.on(PutInput::Wake, ms(1_700)));
+    let actions = writer.on(answered(id, &[true]), ms(1_700));
+    let [a1, a2] = given_up(&actions)[..] else { panic!("{actions:?}") };
+    assert_eq!((a1.record.data.as_ref(), a1.attempts, a1.cause), (b"a1".as_ref(), 3, Cause::TriedTooLong));
+    let reason = "not in the stream after 1700 ms: PutRecords: ProvisionedThroughputExceededException";
+    assert_eq!((a1.reason.as_str(), a1.given), (reason, ms(0)));
+    assert_eq!((a2.record.data.as_ref(), a2.attempts), (b"a2".as_ref(), 0), "1.3 s old, of a key that fails");
+    let (_, records) = put(writer.on(PutInput::Wake, ms(2_000)));
+    assert_eq!(records, ["a3"]);
+    assert_eq!((writer.counters().given_up, writer.counters().records_put), (2, 1));
+}
+
+#[test]
+fn old_record_whose_key_is_taken_is_tried_on() {
+    let mut writer = limited(1_000);
+    push(&mut writer, &[("1", "a1"), ("1", "a2")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let (id, _) = put(writer.on(answered(id, &[false]), ms(5_000)));
+    let actions = writer.on(answered(id, &[true]), ms(5_010));
+    assert!(matches!(actions[..], [PutAction::Trouble(_), PutAction::WakeAt(_)]), "{actions:?}");
+}
+
+#[test]
+fn failed_calls_use_up_a_records_time_as_refusals_do() {
+    let mut writer = limited(0);
+    push(&mut writer, &[("1", "a"), ("2", "b")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let actions = writer.on(failed(id, ErrorKind::Timeout), ms(10));
+    assert_eq!((given_up(&actions).len(), writer.is_empty(), writer.counters().given_up), (2, true, 2));
+}
+
 #[test]
 fn refusal_of_every_record_before_any_call_was_answered_is_of_the_settings() {
     for records in [1, 2, 500] {
@@ -352,8 +413,7 @@ impl FakeStream {
                     let busy = self.under_way.iter().flat_map(|(_, records)| records);
                     assert!(busy.clone().all(|busy| records.iter().all(|record| record.key != busy.key)));
                     if order == KeyOrder::Kept {
-                        let keys: std::collections::BTreeSet<&String> =
-                            records.iter().map(|record| &record.key).collect();
+                        let keys: BTreeSet<&String> = records.iter().map(|record| &record.key).collect();
                         assert_eq!(keys.len(), records.len(), "one record of a key in a call");
                     }
                     self.under_way.push((id, records));
@@ -516,6 +576,21 @@ proptest! {
         let guilty: Vec<u32> = (0..).take(records.len()).filter(|number| is_guilty(*number, guilty_every)).collect();
         prop_assert_eq!(&stream.given_up, &guilty);
         prop_assert_eq!(writer.counters().unwritable, guilty.len() as u64);
+    }
+
+    #[test]
+    fn each_record_is_taken_or_given_up_and_what_is_taken_keeps_its_order(
+        records in records(), retry_for_ms in 0u64..2_000, refusing_percent in 30u8..95, seed: u64,
+    ) {
+        let retry_for = Some(Duration::from_millis(retry_for_ms));
+        let settings = BatcherSettings { retry_for, seed, ..BatcherSettings::default() };
+        let (stream, given, writer) = write_all(&records, settings, refusing_percent, 0);
+        let gone: BTreeSet<u32> = stream.given_up.iter().copied().collect();
+        prop_assert_eq!((gone.len(), gone.len() as u64), (stream.given_up.len(), writer.counters().given_up));
+        for (key, numbers) in &given {
+            let kept: Vec<u32> = numbers.iter().copied().filter(|number| !gone.contains(number)).collect();
+            prop_assert_eq!(kept, stream.taken.get(key).cloned().unwrap_or_default());
+        }
     }
 
     #[test]

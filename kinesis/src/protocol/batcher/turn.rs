@@ -30,6 +30,9 @@ pub struct BatcherSettings {
     pub pending_records_max: usize,
     /// Bytes taken beyond which the writer is not ready. 16 MiB.
     pub pending_bytes_max: usize,
+    /// How long a record is tried: one that is refused so long after it was taken, its key having been refused for as
+    /// long, is given up. For ever.
+    pub retry_for: Option<Duration>,
     /// What is promised about records of one key.
     pub order: KeyOrder,
     /// Seeds the jitter of waits.
@@ -45,6 +48,7 @@ impl Default for BatcherSettings {
             calls_in_flight_max: 2,
             pending_records_max: 4_000,
             pending_bytes_max: 16 * 1024 * 1024,
+            retry_for: None,
             order: KeyOrder::Kept,
             seed: 0,
         }
@@ -126,11 +130,22 @@ pub enum PutAction {
     },
 }
 
+/// Why a record will not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Refused for itself; that is for ever.
+    Unwritable,
+    /// Tried for as long as the settings allow.
+    TriedTooLong,
+}
+
 /// A record that was taken and will not be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
     /// The record.
     pub record: PutRecord,
+    /// What will not change any more.
+    pub cause: Cause,
     /// Why, for people.
     pub reason: String,
     /// Calls it was part of.
@@ -158,6 +173,8 @@ pub struct BatcherCounters {
     pub maybe_repeated: u64,
     /// Records that can never be written: refused by us, or by the service each for itself.
     pub unwritable: u64,
+    /// Records tried for as long as the settings allow, and given up.
+    pub given_up: u64,
 }
 
 /// A record that can never be written, and why. Keys are cut and escaped.

@@ -29,7 +29,7 @@ pub(in crate::sink) struct Letter<'a> {
 
 impl<'a> Letter<'a> {
     pub(in crate::sink) fn of(stream: &'a str, given_up: &'a GivenUp, now: Moment) -> Letter<'a> {
-        let GivenUp { record, reason, attempts, given } = given_up;
+        let GivenUp { record, reason, attempts, given, .. } = given_up;
         let last_ms = facade::wall_clock_ms();
         let waited_ms = i64::try_from(now.since(*given).as_millis()).unwrap_or(i64::MAX);
         Letter {
