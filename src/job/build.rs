@@ -69,6 +69,7 @@ fn kinesis_sink(settings: &KinesisSink) -> kinesis::KinesisSink {
     let sink = kinesis::sink(&settings.stream).service(settings.service.clone().into_settings());
     let sink = sink.key_order(settings.key_order);
     let sink = settings.linger.into_iter().fold(sink, kinesis::KinesisSink::linger);
+    let sink = settings.retry_for.into_iter().fold(sink, kinesis::KinesisSink::retry_for);
     settings.dead_letters.iter().cloned().fold(sink, kinesis::KinesisSink::dead_letters)
 }
 

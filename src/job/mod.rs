@@ -141,6 +141,8 @@ pub(crate) struct KinesisSink {
     pub key_order: KeyOrder,
     /// Longest wait of a record for others to travel with; `None`: the writer's own.
     pub linger: Option<Duration>,
+    /// How long a refused record is tried; `None`: for ever.
+    pub retry_for: Option<Duration>,
     /// Where records are kept that cannot be written.
     pub dead_letters: Option<DeadLetters>,
     /// How to reach the service.
@@ -154,6 +156,7 @@ impl KinesisSink {
             stream,
             key_order: KeyOrder::default(),
             linger: None,
+            retry_for: None,
             dead_letters: None,
             service: ServiceKeys::default(),
         }

@@ -278,15 +278,17 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
             Ok(SinkSettings::Stdout)
         }
         Kind::Kinesis => {
-            let own = ["type", "stream", "key_order", "linger", "dead_letters"];
+            let own = ["type", "stream", "key_order", "linger", "retry_for", "dead_letters"];
             table.only(&[own.as_slice(), &SERVICE_KEYS].concat())?;
             let stream = name(&table.need("stream", "stream = \"Tweets\"")?)?;
             let orders = [("kept", KeyOrder::Kept), ("while-nothing-fails", KeyOrder::WhileNothingFails)];
             let key_order = table.get("key_order").map(|item| item.choice(&orders)).transpose()?.unwrap_or_default();
             let linger = table.get("linger").map(|item| linger(&item)).transpose()?;
+            let retry_for = table.get("retry_for").map(|item| retry_for(&item)).transpose()?;
             let dead_letters = table.get("dead_letters").map(|item| dead_letters(&item)).transpose()?;
             let service = service(table)?;
-            Ok(SinkSettings::Kinesis(KinesisSink { stream, key_order, linger, dead_letters, service }))
+            let sink = KinesisSink { stream, key_order, linger, retry_for, dead_letters, service };
+            Ok(SinkSettings::Kinesis(sink))
         }
     }
 }
@@ -300,6 +302,11 @@ fn dead_letters(item: &Item<'_>) -> Result<DeadLetters, Failure> {
         (None, Some(stream)) => name(&stream).map(DeadLetters::Stream),
         _ => Err(item.fail("write { file = \"dead.jsonl\" } or { stream = \"DeadTweets\" }")),
     }
+}
+
+fn retry_for(item: &Item<'_>) -> Result<Duration, Failure> {
+    let millis = item.millis()?;
+    Ok(Duration::from_millis(u64::try_from(millis).expect("durations are not negative")))
 }
 
 fn linger(item: &Item<'_>) -> Result<Duration, Failure> {

@@ -233,6 +233,8 @@ fn writers_settings_are_understood_and_mistakes_in_them_named() {
         said(&file("linger = \"2h\"")),
         "job.toml:6: key `linger` in [sink]: records may wait 0ms to 1m for others"
     );
+    assert_eq!(kinesis("retry_for = \"30s\"").retry_for, Some(Duration::from_secs(30)));
+    assert!(said(&file("retry_for = 30")).contains("key `retry_for` in [sink]: expected a duration in quotes"));
     let letters = |place: &str| kinesis(&format!("dead_letters = {{ {place} }}")).dead_letters;
     assert_eq!(letters("file = \"/var/dead.jsonl\""), Some(DeadLetters::File("/var/dead.jsonl".into())));
     assert_eq!(letters("stream = \"Dead\""), Some(DeadLetters::Stream("Dead".into())));
