@@ -5,6 +5,7 @@
 
 pub mod batcher;
 pub mod errors;
+pub mod hash_key;
 pub mod id;
 mod moment;
 pub mod pacing;
@@ -16,6 +17,7 @@ pub mod sabotage;
 pub mod seldom;
 pub mod service_clock;
 mod shard;
+pub mod shard_map;
 pub mod shard_pace;
 
 pub use errors::ErrorKind;

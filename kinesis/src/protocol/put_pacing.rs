@@ -1,5 +1,7 @@
-//! How fast a writer may put, learnt from refusals: a pause between calls that doubles when records are throttled and
-//! halves when none is.
+//! How fast a writer may put, learnt from refusals: for the writer as a whole a pause between calls that doubles when
+//! records are throttled and halves when none is; for a shard that is known, its own pace.
+
+mod shard;
 
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// The pause between calls. A shard takes 1 MiB and 1 000 records a second; which shard a key goes to is the service's
-/// business, so the writer as a whole slows down. Source: *Kinesis Developer Guide*, "Quotas and limits", read 2026-11-23.
+pub use shard::{ShardPutPace, Tally};
+
+/// The pause between calls: after a call was refused as a whole, or a record of which it is not known to what shard it goes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PutPacing {
     pause: Duration,
