@@ -1,8 +1,11 @@
 //! The calls a sink makes, as it sees them: over the network by the client, made up in tests.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::client::{Client, PutEntry, ServiceSettings};
+use crate::protocol::HashKeyRange;
+use crate::protocol::shard_map::OpenShard;
 use crate::source::calls::Called;
 
 /// What a sink wants to know of its stream.
@@ -17,8 +20,10 @@ pub(crate) struct Target {
 /// The calls a sink makes, as it sees them.
 pub(crate) trait PutCalls {
     fn describe(&self, stream: &str) -> Called<Target>;
-    /// For each record taken, or the code it was refused with.
-    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>>;
+    /// For each record the shard that took it, or the code it was refused with.
+    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<String, String>>>;
+    /// The open ones.
+    fn list_shards(&self, stream: &str) -> Called<Vec<OpenShard>>;
 }
 
 /// Makes the calls' other end.
@@ -43,11 +48,27 @@ impl PutCalls for Client {
         })
     }
 
-    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<(), String>>> {
+    fn put_records(&self, stream: &str, entries: Vec<PutEntry>) -> Called<Vec<Result<String, String>>> {
         let putting = Client::put_records(self, stream, entries);
         Box::pin(async move {
             let answer = putting.await?;
-            Ok(answer.entries.into_iter().map(|entry| entry.map(drop).map_err(|failure| failure.code)).collect())
+            Ok(answer
+                .entries
+                .into_iter()
+                .map(|entry| entry.map(|placed| placed.shard).map_err(|failure| failure.code))
+                .collect())
+        })
+    }
+
+    fn list_shards(&self, stream: &str) -> Called<Vec<OpenShard>> {
+        let listing = Client::list_shards(self, stream);
+        Box::pin(async move {
+            let shards = listing.await?.into_iter().filter(|shard| shard.last_sequence.is_none());
+            let open = shards.map(|shard| OpenShard {
+                id: Arc::from(shard.id),
+                range: HashKeyRange { first: shard.first_hash, last: shard.last_hash },
+            });
+            Ok(open.collect())
         })
     }
 }

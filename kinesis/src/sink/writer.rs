@@ -225,6 +225,7 @@ impl Shared {
         for action in actions {
             match action {
                 PutAction::Put { id, records } => self.put(id, records),
+                PutAction::ListShards => self.list_shards(),
                 PutAction::WakeAt(at) => self.wake_at(at),
                 PutAction::Trouble(trouble) => tracing::warn!("stream {}: {trouble}", self.stream),
                 PutAction::GiveUp(given_up) => self.give_up(&given_up),
@@ -251,6 +252,19 @@ impl Shared {
             let input = match putting.await {
                 Ok(outcomes) => PutInput::Answered { id, outcomes },
                 Err(error) => PutInput::Failed { id, kind: error.kind, message: error.message },
+            };
+            shared.tell(input);
+        })
+        .detach();
+    }
+
+    fn list_shards(self: &Rc<Self>) {
+        let shared = Rc::clone(self);
+        facade::spawn(async move {
+            let listing = async { shared.calls().await?.list_shards(&shared.stream).await };
+            let input = match listing.await {
+                Ok(shards) => PutInput::Shards(shards),
+                Err(error) => PutInput::ShardsUnknown { kind: error.kind, message: error.message },
             };
             shared.tell(input);
         })

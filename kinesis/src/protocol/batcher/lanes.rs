@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::KeyOrder;
+use super::targets::Targets;
 use crate::protocol::Moment;
+use crate::protocol::shard_map::OpenShard;
 
 /// A record waiting.
 #[derive(Debug)]
@@ -39,6 +41,9 @@ struct Lane {
     on_the_way: usize,
     /// Since when nothing of it was taken though it was tried.
     failing_since: Option<Moment>,
+    /// The shard it leads to, if that is known; and whether it waits for that.
+    target: Option<usize>,
+    parked: bool,
 }
 
 /// All lanes of a writer.
@@ -49,7 +54,9 @@ pub(super) struct Lanes {
     by_key: HashMap<Arc<str>, usize>,
     /// Those with a hash key of their own.
     by_address: HashMap<Address, usize>,
-    /// Lanes with something waiting and nothing on its way, each once, in the order of their turns.
+    targets: Targets,
+    /// Lanes with something waiting and nothing on its way, each once, in the order of their turns; but for those that wait for
+    /// their shard.
     ready: VecDeque<usize>,
     /// Records and bytes of ready lanes; the bytes count the first record of each only.
     ready_records: usize,
@@ -82,9 +89,45 @@ impl Lanes {
         }
         if lane.waiting.len() == 1 {
             self.make_ready(index);
-        } else {
+        } else if !lane.parked {
             self.ready_records += 1;
         }
+    }
+
+    /// From now on these shards are known.
+    pub fn lead_to(&mut self, shards: Vec<OpenShard>) {
+        let parked = self.targets.replace(shards);
+        for lane in &mut self.lanes {
+            if lane.on_the_way > 0 || !lane.waiting.is_empty() {
+                lane.target = self.targets.of(&lane.address);
+            }
+        }
+        parked.into_iter().for_each(|index| self.unpark(index));
+    }
+
+    /// Lanes whose shards may be put to again are ready.
+    pub fn release(&mut self, now: Moment) {
+        self.targets.release(now).into_iter().for_each(|index| self.unpark(index));
+    }
+
+    /// When a lane that waits for its shard comes back, if one does.
+    pub fn next_release(&self) -> Option<Moment> {
+        self.targets.next_release()
+    }
+
+    /// The shards.
+    pub fn targets(&mut self) -> &mut Targets {
+        &mut self.targets
+    }
+
+    /// The shard that a lane leads to, if that is known.
+    pub fn target(&self, lane: LaneId) -> Option<usize> {
+        self.lanes[lane.0].target
+    }
+
+    fn unpark(&mut self, index: usize) {
+        self.lanes[index].parked = false;
+        self.line_up(index);
     }
 
     /// When the record that has waited longest, of those that may go next, was given.
@@ -110,8 +153,15 @@ impl Lanes {
         self.ready_head_bytes
     }
 
-    /// Takes the next batch, at least one record of a ready lane: all of a lane that the order allows, then the next.
-    pub fn take_batch(&mut self, order: KeyOrder, records_max: usize, bytes_max: usize) -> Vec<(LaneId, Entry)> {
+    /// Takes the next batch: all of a ready lane that the order allows, then the next. It is empty only if the shards of all
+    /// ready lanes are to be left alone for now; then none is ready any more.
+    pub fn take_batch(
+        &mut self,
+        order: KeyOrder,
+        records_max: usize,
+        bytes_max: usize,
+        now: Moment,
+    ) -> Vec<(LaneId, Entry)> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < records_max
@@ -124,9 +174,17 @@ impl Lanes {
             self.ready.pop_front();
             self.ready_records -= self.lanes[index].waiting.len();
             self.ready_head_bytes -= first;
+            let target = self.lanes[index].target;
+            if let Some(target) = target.filter(|target| !self.targets.admits(*target, now)) {
+                self.park(index, target);
+                continue;
+            }
             loop {
                 let size = self.entry_bytes(index);
                 if !batch.is_empty() && (batch.len() == records_max || bytes + size > bytes_max) {
+                    break;
+                }
+                if target.is_some_and(|target| !self.targets.admits(target, now)) {
                     break;
                 }
                 let lane = &mut self.lanes[index];
@@ -135,6 +193,9 @@ impl Lanes {
                 };
                 lane.on_the_way += 1;
                 bytes += size;
+                if let Some(target) = target {
+                    self.targets.on_sent(target, size, now);
+                }
                 batch.push((LaneId(index), entry));
                 if order == KeyOrder::Kept {
                     break;
@@ -219,6 +280,7 @@ impl Lanes {
             self.lanes.push(Lane::default());
             self.lanes.len() - 1
         });
+        self.lanes[index].target = self.targets.of(&address);
         self.lanes[index].address = address.clone();
         match hash_key {
             None => self.by_key.insert(address.key, index),
@@ -228,6 +290,18 @@ impl Lanes {
     }
 
     fn make_ready(&mut self, index: usize) {
+        match self.lanes[index].target {
+            Some(target) if self.targets.is_closed(target) => self.park(index, target),
+            _ => self.line_up(index),
+        }
+    }
+
+    fn park(&mut self, index: usize, target: usize) {
+        self.lanes[index].parked = true;
+        self.targets.park(target, index);
+    }
+
+    fn line_up(&mut self, index: usize) {
         self.ready.push_back(index);
         self.ready_records += self.lanes[index].waiting.len();
         self.ready_head_bytes += self.entry_bytes(index);

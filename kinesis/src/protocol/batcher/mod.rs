@@ -14,14 +14,23 @@
 //!            lane of "b": [b1]        ready ---- batch --'  refused: a1 again, before a2
 //! ```
 //!
+//! While a shard throttles, records for it go at the pace it takes, and their lanes wait for it in a line of their own, so
+//! that those of other shards go on. Which shard a lane leads to is asked of the stream when one first throttles, and again
+//! when answers name another; until it is known, or if it may not be, the whole writer slows down.
+//!
 //! A batch goes out when it is full, when its oldest record has waited for the linger, when a record waits for one of the
 //! batch to be in the stream, or at once while flushing; so no tail ever waits for the next record, and a key's next
 //! never for company of the one before. Each lane's turn comes round-robin.
 
 mod isolation;
 mod lanes;
+mod listing;
+mod outcome;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod shard_rules;
+mod targets;
 mod turn;
 
 use std::time::Duration;
@@ -30,16 +39,17 @@ use bytes::Bytes;
 
 use self::isolation::Isolation;
 use self::lanes::{Address, Entry, LaneId, Lanes};
+use self::listing::Listing;
 pub use turn::{
     BatcherCounters, BatcherSettings, Cause, GivenUp, KeyOrder, PUT_BYTES_MAX, PUT_RECORDS_MAX, PutAction, PutId,
     PutInput, PutRecord, Refused, is_usable_key,
 };
 
-use super::errors::{Call, ErrorKind, Reaction};
+use super::Moment;
+use super::errors::ErrorKind;
 use super::pacing::BackOff;
 use super::put_pacing::PutPacing;
 use super::seldom::Seldom;
-use super::{Moment, put_pacing};
 
 /// Wait before a mended setting is looked for.
 const SLOW_RETRY: Duration = Duration::from_secs(30);
@@ -56,6 +66,7 @@ pub struct Batcher {
     calls: Vec<CallUnderWay>,
     next_call: u64,
     isolation: Isolation,
+    listing: Listing,
     pacing: PutPacing,
     failing: BackOff,
     troubles: Seldom,
@@ -82,6 +93,7 @@ impl Batcher {
             calls: Vec::new(),
             next_call: 0,
             isolation: Isolation::default(),
+            listing: Listing::new(),
             pacing: PutPacing::new(),
             failing: BackOff::new(Duration::from_millis(100), Duration::from_secs(5)),
             troubles: Seldom::each(TROUBLES_APART),
@@ -149,8 +161,19 @@ impl Batcher {
             PutInput::Flush => self.flushing = true,
             PutInput::Answered { id, outcomes } => self.on_answer(id, &outcomes, now, &mut actions),
             PutInput::Failed { id, kind, message } => self.on_failure(id, kind, &message, now, &mut actions),
+            PutInput::Shards(shards) => {
+                self.listing.on_made(now);
+                self.lanes.lead_to(shards);
+            }
+            PutInput::ShardsUnknown { kind, message } => {
+                let words = self.listing.on_failed(kind, &message, now, &mut self.rng);
+                actions.extend(words.map(PutAction::Trouble));
+            }
         }
         self.judge(&mut actions);
+        if !self.failed && self.listing.ask(now) {
+            actions.push(PutAction::ListShards);
+        }
         self.send(now, &mut actions);
         actions
     }
@@ -158,18 +181,19 @@ impl Batcher {
     fn send(&mut self, now: Moment, actions: &mut Vec<PutAction>) {
         self.flushing &= self.records > 0;
         while !self.failed && self.calls.len() < self.settings.calls_in_flight_max {
+            self.lanes.release(now);
             let due = if self.isolation.has_suspects() { Some(self.pacing.due()) } else { self.batch_due(now) };
-            let Some(due) = due else {
-                return;
-            };
-            if due > now {
-                actions.push(PutAction::WakeAt(due));
+            if due.is_none_or(|due| due > now) {
+                let released = self.lanes.next_release().map(|at| at.max(self.pacing.due()));
+                actions.extend(due.into_iter().chain(released).min().map(PutAction::WakeAt));
                 return;
             }
             let (order, bytes_max) = (self.settings.order, self.settings.put_bytes_max);
             let next = self.isolation.next_suspects();
-            let entries = next.unwrap_or_else(|| self.lanes.take_batch(order, PUT_RECORDS_MAX, bytes_max));
-            actions.push(self.put(entries));
+            let entries = next.unwrap_or_else(|| self.lanes.take_batch(order, PUT_RECORDS_MAX, bytes_max, now));
+            if !entries.is_empty() {
+                actions.push(self.put(entries));
+            }
         }
     }
 
@@ -242,84 +266,6 @@ impl Batcher {
     fn finish_call(&mut self, id: PutId) -> Option<Vec<(LaneId, Entry)>> {
         let place = self.calls.iter().position(|call| call.id == id)?;
         Some(self.calls.remove(place).entries)
-    }
-
-    fn on_answer(&mut self, id: PutId, outcomes: &[Result<(), String>], now: Moment, actions: &mut Vec<PutAction>) {
-        let expected = self.calls.iter().find(|call| call.id == id).map_or(0, |call| call.entries.len());
-        if expected != outcomes.len() {
-            let message = format!("{} outcomes for {expected} records", outcomes.len());
-            return self.on_failure(id, ErrorKind::Other, &message, now, actions);
-        }
-        let Some(entries) = self.finish_call(id) else {
-            return;
-        };
-        self.worked = true;
-        self.failing.reset();
-        let mut refused = Vec::new();
-        let mut first_code = None;
-        for ((lane, entry), outcome) in entries.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => {
-                    self.counters.records_put += 1;
-                    let address = self.lanes.address(lane).clone();
-                    self.counters.bytes_put += self.let_go(&address, &entry) as u64;
-                    self.lanes.taken(lane);
-                }
-                Err(code) => {
-                    match put_pacing::refusal_kind(code) {
-                        ErrorKind::Throttled => self.counters.records_throttled += 1,
-                        _ => self.counters.records_refused += 1,
-                    }
-                    first_code.get_or_insert(code);
-                    refused.push((lane, entry));
-                }
-            }
-        }
-        match first_code {
-            None => self.pacing.on_taken(now),
-            Some(code) => {
-                self.pacing.on_refused(now, &mut self.rng);
-                let words = || format!("PutRecords: {} of {expected} records put again: {code}", refused.len());
-                actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
-                self.put_back(refused, code, now, actions);
-            }
-        }
-    }
-
-    fn on_failure(&mut self, id: PutId, kind: ErrorKind, message: &str, now: Moment, actions: &mut Vec<PutAction>) {
-        let Some(entries) = self.finish_call(id) else {
-            return;
-        };
-        self.counters.calls_failed += 1;
-        if kind.may_have_landed() {
-            self.counters.maybe_repeated += entries.len() as u64;
-        }
-        let count = entries.len();
-        let reaction = kind.reaction(Call::PutRecords, self.worked);
-        if reaction == Reaction::Isolate {
-            if count > 1 {
-                let words = || format!("PutRecords: {kind}; looking for the record at fault among {count}: {message}");
-                actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
-            }
-            return self.isolation.on_invalid(entries, format!("PutRecords: {message}"));
-        }
-        self.failed = reaction == Reaction::Fail;
-        self.put_back(entries, message, now, actions);
-        let wait = match reaction {
-            Reaction::SlowDown => {
-                self.pacing.on_refused(now, &mut self.rng);
-                self.pacing.due().since(now)
-            }
-            Reaction::RetrySlowly => SLOW_RETRY,
-            Reaction::Fail => {
-                actions.push(PutAction::Failed { kind, message: format!("PutRecords: {message}") });
-                return;
-            }
-            _ => self.failing.next_wait(&mut self.rng),
-        };
-        self.pacing.hold_until(now + wait);
-        let words = || format!("PutRecords: {kind}; {count} records again in {} ms: {message}", wait.as_millis());
-        actions.extend(self.troubles.say(now, words).map(PutAction::Trouble));
     }
 }
 

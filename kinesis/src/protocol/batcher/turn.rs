@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::protocol::shard_map::OpenShard;
 use crate::protocol::{ErrorKind, Moment};
 
 /// Most records in a `PutRecords` call. Source: *Kinesis API Reference*, PutRecords, read 2026-11-23.
@@ -91,8 +92,17 @@ pub enum PutInput {
     Answered {
         /// Which call.
         id: PutId,
-        /// For each record in order: taken, or the code it was refused with.
-        outcomes: Vec<Result<(), String>>,
+        /// For each record in order: the id of the shard that took it, or the code it was refused with.
+        outcomes: Vec<Result<String, String>>,
+    },
+    /// The stream has these shards.
+    Shards(Vec<OpenShard>),
+    /// Which shards the stream has could not be learnt.
+    ShardsUnknown {
+        /// Decides when it is asked again.
+        kind: ErrorKind,
+        /// For people.
+        message: String,
     },
     /// The call as a whole failed.
     Failed {
@@ -115,6 +125,8 @@ pub enum PutAction {
         /// 1 to [`PUT_RECORDS_MAX`].
         records: Vec<PutRecord>,
     },
+    /// `ListShards`; the open ones are an input.
+    ListShards,
     /// Wake it at this moment, unless something else happens before.
     WakeAt(Moment),
     /// For people, and not more often than they can read: something is put again.

@@ -81,6 +81,10 @@ impl ShardPutPace {
             let again = if tally.taken > 0 { PAUSE_MIN } else { self.pause * 2 };
             self.pause = again.clamp(PAUSE_MIN, PAUSE_MAX);
             self.hold = self.hold.max(now + self.pause.mul_f64(0.5 + 0.5 * rng.f64()));
+            if tally.taken == 0 {
+                // No burst after a rest in which, as far as we know, nothing was gained.
+                self.spent = self.spent.max(self.hold + BURST);
+            }
             return;
         }
         self.pause = Duration::ZERO;
