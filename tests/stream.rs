@@ -99,6 +99,75 @@ fn lines_that_fill_more_than_a_call_are_put_in_several() {
     assert_eq!(ended.stdout.trim_end(), "put 120 record(s)", "{ended:#?}");
 }
 
+/// The data of a stream's records, shard by shard.
+fn got(local: &Local, name: &str) -> Vec<(String, String)> {
+    let lines = said(local, &["get", name, "--output", "json"]);
+    let text = |record: &serde_json::Value, field: &str| record[field].as_str().expect("a text").to_owned();
+    let record = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+    lines.lines().map(record).map(|record| (text(&record, "shard"), text(&record, "data"))).collect()
+}
+
+#[test]
+fn line_is_put_when_it_is_read_and_not_when_the_next_one_or_the_end_comes() {
+    let local = Local::start(&["s:1"]);
+    let mut command = stream(&local, &["put", "s"]);
+    let _ = command.stdin(Stdio::piped());
+    let mut child = start(command);
+    let mut stdin = child.stdin.take().expect("it is piped");
+    for count in 1..=3 {
+        stdin.write_all(format!("line {count}\n").as_bytes()).expect("it reads");
+        // The input stays open, and nothing more comes.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while got(&local, "s").len() < count {
+            assert!(std::time::Instant::now() < deadline, "line {count} is not put");
+        }
+    }
+    drop(stdin);
+    let ended = wait(child, std::time::Duration::from_secs(20));
+    assert_eq!((ended.code, ended.stdout.trim_end()), (Some(0), "put 3 record(s)"), "{ended:#?}");
+}
+
+#[test]
+fn hash_key_decides_the_shard_whatever_the_key() {
+    let local = Local::start(&["s:2"]);
+    let last = u128::MAX.to_string();
+    for key in ["a", "b", "c"] {
+        let placed = said(&local, &["put", "s", "x", "--key", key, "--hash-key", &last]);
+        assert!(placed.starts_with("shardId-000000000001 "), "{placed}");
+    }
+    let mut command = stream(&local, &["put", "s", "--hash-key", "0"]);
+    let _ = command.stdin(Stdio::piped());
+    let mut child = start(command);
+    child.stdin.take().expect("it is piped").write_all(b"y\ny\ny").expect("it reads");
+    assert_eq!(wait(child, std::time::Duration::from_secs(20)).code, Some(0));
+    let shards = got(&local, "s").into_iter().map(|(shard, data)| (data, shard.ends_with('1')));
+    assert_eq!(shards.filter(|(data, upper)| (data == "x") == *upper).count(), 6);
+}
+
+#[test]
+fn endless_refusals_are_said_seldom_and_end_after_the_time_given() {
+    let local = Local::start_with(&["--stream", "s:1", "--fault", "throttle:PutRecords"]);
+    let mut command = stream(&local, &["put", "s", "--retry-for", "2s"]);
+    let _ = command.stdin(Stdio::piped());
+    let mut child = start(command);
+    child.stdin.take().expect("it is piped").write_all(b"a\nb\nc\n").expect("it reads");
+    let ended = wait(child, std::time::Duration::from_secs(20));
+    let said = refusal(&ended, 4);
+    assert_eq!(said, "3 record(s) were refused for 2s and given up; 0 record(s) are in the stream");
+    let again = ended.stderr.lines().filter(|line| line.contains("put again: ProvisionedThroughputExceeded"));
+    assert!((1..=2).contains(&again.count()), "{}", ended.stderr);
+}
+
+#[test]
+fn line_that_is_too_large_is_refused_with_the_number_of_those_that_are_in_the_stream() {
+    let local = Local::start(&["s:1"]);
+    let ended = put(&local, "s", &format!("a\n{}\nb", "x".repeat(1 << 20)));
+    let said = refusal(&ended, 1);
+    assert!(said.contains("1048576 bytes of key and data, at most 1048576"), "{said}");
+    let (written, _) = said.rsplit_once("; ").expect("a remedy").1.split_once(' ').expect("a number");
+    assert_eq!(got(&local, "s").len().to_string(), written, "{said}");
+}
+
 #[test]
 fn iterator_of_an_earlier_life_of_the_endpoint_is_refused() {
     let ask = |local: &Local, operation: &str, body: &str| {

@@ -1,6 +1,7 @@
 //! `weir stream`: streams made, looked at, written, read and resharded without a job.
 
 mod manage;
+mod put;
 mod records;
 mod reshard;
 
@@ -50,7 +51,7 @@ enum StreamCommand {
     /// Splits and merges until there are so many equal shards
     Scale(reshard::ScaleArgs),
     /// Puts one record, or each line of standard input
-    Put(records::PutArgs),
+    Put(put::PutArgs),
     /// Prints the records of all shards up to now
     Get(records::GetArgs),
 }
@@ -84,7 +85,7 @@ pub(super) fn main(args: &StreamArgs) -> Result<ExitCode, Failure> {
             StreamCommand::Split(args) => reshard::split(&client, args).await,
             StreamCommand::Merge(args) => reshard::merge(&client, args).await,
             StreamCommand::Scale(args) => reshard::scale(&client, args).await,
-            StreamCommand::Put(args) => records::put(&client, args).await,
+            StreamCommand::Put(args) => put::put(&client, &settings, args).await,
             StreamCommand::Get(args) => records::get(&client, args).await,
         }
     });

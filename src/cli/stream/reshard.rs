@@ -130,7 +130,7 @@ fn shard(text: &str) -> Result<String, String> {
     }
 }
 
-fn hash_key(text: &str) -> Result<u128, String> {
+pub(super) fn hash_key(text: &str) -> Result<u128, String> {
     text.parse().map_err(|_| format!("`{}` is not a hash key, 0 to {}", text.escape_debug(), u128::MAX))
 }
 
