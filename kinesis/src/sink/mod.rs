@@ -143,7 +143,7 @@ impl StreamSink {
     }
 
     /// How long a record is tried that the stream refuses. One that is refused so long after it was taken, while no other of
-    /// its key was taken, is given up, and those waiting behind it that are as old; a record whose call got no answer may
+    /// its key, or of its shard, was taken, is given up, and those waiting behind it that are as old; a record whose call got no answer may
     /// be in the stream all the same. Unless said, records are tried for ever.
     #[must_use]
     pub fn retry_for(mut self, limit: Duration) -> Self {

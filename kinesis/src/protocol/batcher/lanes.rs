@@ -1,7 +1,7 @@
 //! Records waiting in lanes, one for each pair of partition key and hash key of the producer's own: which may go now, and
 //! which wait for one before them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,7 +220,7 @@ impl Lanes {
     }
 
     /// These records, in the order they were taken, were refused, and are to go again before what waits behind them. Gives
-    /// those that are not, since they and their lanes have been tried for `retry_for`.
+    /// those that are not, since they and their lanes, or their shards, have been tried for `retry_for`.
     pub fn put_back(
         &mut self,
         entries: Vec<(LaneId, Entry)>,
@@ -235,21 +235,49 @@ impl Lanes {
             lane.on_the_way -= 1;
         }
         // In the order of the call, and each lane once: after the first time it is ready already.
-        let mut settled: Vec<usize> = Vec::new();
+        let (mut last, mut targets) = (None, BTreeSet::new());
         for lane in lanes {
-            if settled.last() != Some(&lane) {
+            if last != Some(lane) {
+                targets.extend(self.lanes[lane].target);
+                self.lanes[lane].failing_since.get_or_insert(now);
                 self.expire(lane, now, retry_for, &mut expired);
                 self.settle(lane);
-                settled.push(lane);
+                last = Some(lane);
             }
         }
+        targets.into_iter().for_each(|target| self.expire_parked(target, now, retry_for, &mut expired));
         expired
+    }
+
+    /// A shard that takes nothing is asked so seldom, and with so few records, that those of most lanes would wait for long
+    /// to be refused: they have been for as long as it.
+    fn expire_parked(
+        &mut self,
+        target: usize,
+        now: Moment,
+        retry_for: Option<Duration>,
+        expired: &mut Vec<(Address, Entry)>,
+    ) {
+        let since = self.targets.failing_since(target);
+        if !since.zip(retry_for).is_some_and(|(since, retry_for)| since + retry_for <= now) {
+            return;
+        }
+        for index in self.targets.take_parked(target) {
+            self.lanes[index].parked = false;
+            self.expire(index, now, retry_for, expired);
+            if self.lanes[index].waiting.is_empty() {
+                self.settle(index);
+            } else {
+                self.park(index, target);
+            }
+        }
     }
 
     fn expire(&mut self, index: usize, now: Moment, retry_for: Option<Duration>, expired: &mut Vec<(Address, Entry)>) {
         let lane = &mut self.lanes[index];
-        let since = *lane.failing_since.get_or_insert(now);
-        let Some(retry_for) = retry_for.filter(|retry_for| since + *retry_for <= now) else {
+        let of_shard = lane.target.and_then(|target| self.targets.failing_since(target));
+        let since = lane.failing_since.into_iter().chain(of_shard).min();
+        let Some(retry_for) = retry_for.filter(|limit| since.is_some_and(|since| since + *limit <= now)) else {
             return;
         };
         while let Some(entry) = lane.waiting.pop_front_if(|entry| entry.given + retry_for <= now) {

@@ -19,6 +19,8 @@ const RELEASED_MAX: usize = super::PUT_RECORDS_MAX;
 struct Target {
     id: Arc<str>,
     pace: ShardPutPace,
+    /// Since when it has taken nothing though it was tried.
+    failing_since: Option<Moment>,
     parked: VecDeque<usize>,
 }
 
@@ -41,6 +43,7 @@ impl Targets {
         let target = |shard: &OpenShard| Target {
             id: Arc::clone(&shard.id),
             pace: paces.get(&*shard.id).copied().unwrap_or_default(),
+            failing_since: None,
             parked: VecDeque::new(),
         };
         self.targets = self.map.shards().iter().map(target).collect();
@@ -73,7 +76,20 @@ impl Targets {
     }
 
     pub fn on_answer(&mut self, target: usize, tally: Tally, now: Moment, rng: &mut fastrand::Rng) {
-        self.targets[target].pace.on_answer(tally, now, rng);
+        let target = &mut self.targets[target];
+        target.pace.on_answer(tally, now, rng);
+        target.failing_since = if tally.taken > 0 { None } else { target.failing_since.or(Some(now)) };
+    }
+
+    /// Since when a shard has taken nothing though it was tried.
+    pub fn failing_since(&self, target: usize) -> Option<Moment> {
+        self.targets[target].failing_since
+    }
+
+    /// Takes out all lanes that wait for a shard.
+    pub fn take_parked(&mut self, target: usize) -> VecDeque<usize> {
+        self.closed.retain(|closed| *closed != target);
+        std::mem::take(&mut self.targets[target].parked)
     }
 
     /// Whether lanes wait for it, so that others have to wait behind them.

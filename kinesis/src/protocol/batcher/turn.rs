@@ -31,8 +31,8 @@ pub struct BatcherSettings {
     pub pending_records_max: usize,
     /// Bytes taken beyond which the writer is not ready. 16 MiB.
     pub pending_bytes_max: usize,
-    /// How long a record is tried: one that is refused so long after it was taken, its key having been refused for as
-    /// long, is given up. For ever.
+    /// How long a record is tried: one that is refused so long after it was taken, its key or its shard having been refused
+    /// for as long, is given up. For ever.
     pub retry_for: Option<Duration>,
     /// What is promised about records of one key.
     pub order: KeyOrder,

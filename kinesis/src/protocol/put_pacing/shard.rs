@@ -19,6 +19,8 @@ const BURST: Duration = Duration::from_millis(100);
 const CUT: f64 = 0.7;
 const CUTS_APART: Duration = Duration::from_millis(200);
 const SHARE_MIN: f64 = 0.01;
+/// A shard that takes nothing is paused, and says little of our share of it; so much stays, to look with and to go on from.
+const SHARE_BLOCKED: f64 = 0.25;
 /// By how much a share grows in a second.
 const GROWTH_PER_S: f64 = 0.1;
 /// A share that grew so far needs no bound: the shard takes more than was promised, or we want less.
@@ -74,7 +76,7 @@ impl ShardPutPace {
     /// An answer came.
     pub fn on_answer(&mut self, tally: Tally, now: Moment, rng: &mut fastrand::Rng) {
         if tally.throttled > 0 {
-            self.cut(now);
+            self.cut(if tally.taken > 0 { SHARE_MIN } else { SHARE_BLOCKED }, now);
         }
         if tally.throttled + tally.refused > 0 {
             // Where something was taken there is room soon; where nothing was, each look costs a call.
@@ -93,10 +95,10 @@ impl ShardPutPace {
         self.share = self.share.filter(|share| *share < SHARE_FREE);
     }
 
-    fn cut(&mut self, now: Moment) {
+    fn cut(&mut self, least: f64, now: Moment) {
         let share = match self.share {
             None => 1.0,
-            Some(share) if now.since(self.changed) >= CUTS_APART => (share * CUT).max(SHARE_MIN),
+            Some(share) if now.since(self.changed) >= CUTS_APART => (share * CUT).max(least.min(share)),
             Some(_) => return,
         };
         self.share = Some(share);
