@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_kinesis::local::model::ModelSettings;
 use weir_kinesis::local::{LocalEndpoint, LocalSettings, LocalThread};
@@ -95,26 +97,43 @@ fn expected(count: usize, keys: usize, but: impl Fn(usize) -> bool) -> BTreeMap<
     expected
 }
 
-// Shard 0 throttles its first 300 records, which takes a second or more; meanwhile the others take all of theirs.
+/// Takes all faults off an endpoint.
+fn lift_faults(endpoint: &LocalThread) {
+    let mut socket = TcpStream::connect(endpoint.address()).unwrap();
+    socket.write_all(b"DELETE /_weir/faults HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    let _ = socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+}
+
+// Shard 0 throttles all of its records until the others have taken all of theirs.
 #[test]
 fn while_one_shard_throttles_the_others_take_all_that_is_theirs() {
-    let endpoint = endpoint(4, &["throttle:PutRecords:shard=0:count=300"]);
-    let (counters, failed) = write(&to(&endpoint), (0..2_000).map(|number| record(number, 400)));
+    let endpoint = endpoint(4, &["throttle:PutRecords:shard=0"]);
+    let sink = to(&endpoint);
+    let of_others = (0..2_000).filter(|number| !is_of_first_quarter(&record(*number, 400).0)).count() as u64;
+    let (counters, failed) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while endpoint.record_count("s") < of_others {
+                assert!(Instant::now() < deadline, "{} of {of_others}", endpoint.record_count("s"));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            lift_faults(&endpoint);
+        });
+        // The runtime's counters stay on their thread.
+        write(&sink, (0..2_000).map(|number| record(number, 400)))
+    });
     assert_eq!(failed, None);
     assert_eq!(read_back(&endpoint), (expected(2_000, 400, |_| false), 0));
     assert_eq!((counters.written.get(), counters.repeated.get()), (2_000, 0));
-    assert!((300..600).contains(&counters.retried.get()), "{} were put again", counters.retried.get());
-    let first = |name: &str| {
-        endpoint.with_model(|model| {
-            let of_shard = model
-                .all_records("s")
-                .filter(|(shard, _)| (shard.to_string() == "shardId-000000000000") == (name == "0"));
-            let arrivals: Vec<i64> = of_shard.map(|(_, record)| record.arrival_ms).collect();
-            (*arrivals.iter().min().unwrap(), *arrivals.iter().max().unwrap())
-        })
-    };
-    let ((throttled_from, _), (_, others_until)) = (first("0"), first("others"));
-    assert!(others_until <= throttled_from, "the others waited for {} ms", others_until - throttled_from);
+    // Each key of the shard once or twice until the shards are known, then some 20 a look, seldom.
+    assert!((50..700).contains(&counters.retried.get()), "{} were put again", counters.retried.get());
+}
+
+/// Whether the first of four equal shards takes this key.
+fn is_of_first_quarter(key: &str) -> bool {
+    weir_kinesis::protocol::hash_key::hash_key_of(key) >> 126 == 0
 }
 
 // Both shards are over their limit of 1 000 a second after the first thousand; a pace is learnt, not a storm of refusals.
@@ -135,10 +154,10 @@ fn shards_at_their_limit_take_all_in_order_with_fewer_refusals_than_records() {
 #[test]
 fn storm_of_refusals_errors_and_lost_answers_loses_nothing_and_keeps_each_keys_order() {
     let faults = [
-        "throttle:PutRecords:rate=0.2:count=2000",
-        "5xx:PutRecords:rate=0.3:count=20",
-        "5xx:PutRecords:after:rate=0.2:count=5",
-        "cut:PutRecords:rate=0.2:count=5",
+        "throttle:PutRecords:rate=0.2:count=400",
+        "5xx:PutRecords:rate=0.2:count=6",
+        "5xx:PutRecords:after:rate=0.2:count=3",
+        "cut:PutRecords:rate=0.2:count=3",
     ];
     let endpoint = endpoint(3, &faults);
     let (counters, failed) = write(&to(&endpoint), (0..3_000).map(|number| record(number, 600)));
@@ -160,7 +179,7 @@ fn records_at_fault_for_refused_calls_are_dead_letters_and_all_others_are_in_the
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dead.jsonl");
     let endpoint = endpoint(2, &[]);
-    let too_large = |number: usize| number % 211 == 150;
+    let too_large = |number: usize| number == 150 || number == 571;
     let records = (0..1_000).map(|number| {
         let (key, data) = record(number, 250);
         if too_large(number) { (key, format!("{data}{}", " ".repeat(1 << 20))) } else { (key, data) }
@@ -171,8 +190,8 @@ fn records_at_fault_for_refused_calls_are_dead_letters_and_all_others_are_in_the
     assert_eq!(failed, None);
     assert_eq!(read_back(&endpoint), (expected(1_000, 250, too_large), 0));
     let letters = letters(&path);
-    assert_eq!((counters.written.get(), counters.diverted.get(), counters.unwritable.get()), (995, 5, 0));
-    assert_eq!(letters.len(), 5);
+    assert_eq!((counters.written.get(), counters.diverted.get(), counters.unwritable.get()), (998, 2, 0));
+    assert_eq!(letters.len(), 2);
     for letter in &letters {
         let reason = letter["reason"].as_str().unwrap();
         assert!(reason.contains("ValidationException") || reason.contains("InvalidArgumentException"), "{reason}");
