@@ -4,11 +4,11 @@
 mod common;
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Write as _,
     process::{Command, Stdio},
 };
 
-use common::{Local, refusal, run, start, wait, weir, weir_at};
+use common::{Local, http, refusal, run, start, wait, weir, weir_at};
 
 fn stream(local: &Local, arguments: &[&str]) -> Command {
     let mut command = weir_at(&local.url);
@@ -170,20 +170,7 @@ fn line_that_is_too_large_is_refused_with_the_number_of_those_that_are_in_the_st
 
 #[test]
 fn iterator_of_an_earlier_life_of_the_endpoint_is_refused() {
-    let ask = |local: &Local, operation: &str, body: &str| {
-        let mut wire = std::net::TcpStream::connect(local.address()).expect("it listens");
-        let request = format!(
-            "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/x-amz-json-1.1\r\n\
-             x-amz-target: Kinesis_20131202.{operation}\r\nx-amz-date: 20261124T000000Z\r\nauthorization: \
-             AWS4-HMAC-SHA256 Credential=a/20261124/us-east-1/kinesis/aws4_request, SignedHeaders=host;x-amz-date, \
-             Signature=0\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        wire.write_all(request.as_bytes()).expect("it reads");
-        let mut answer = String::new();
-        let _ = wire.read_to_string(&mut answer).expect("it answers and closes");
-        answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
-    };
+    let ask = |local: &Local, operation, body: &str| http::call(local.address(), operation, body).1;
     let shard = r#"{"StreamName": "s", "ShardId": "0", "ShardIteratorType": "TRIM_HORIZON"}"#;
     let earlier = ask(&Local::start(&["s:1"]), "GetShardIterator", shard);
     assert!(earlier.starts_with(r#"{"ShardIterator":""#), "{earlier}");

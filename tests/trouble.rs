@@ -2,16 +2,9 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io::Write as _, process::Stdio, time::Duration};
 
-use common::{Local, run, start, wait, weir_at};
+use common::{Local, http, run, start, wait, weir_at};
 use serde_json::Value;
 
 /// Counts in windows of half a second, from the oldest record, as JSON.
@@ -29,21 +22,6 @@ aggregate = "count"
 [sink]
 type = "stdout"
 "#;
-
-/// An admin call to the endpoint: `POST` with a body, or `DELETE`.
-fn admin(local: &Local, method: &str, body: &str) {
-    let address = local.url.strip_prefix("http://").expect("plain");
-    let mut socket = TcpStream::connect(address).expect("it listens");
-    let request = format!(
-        "{method} /_weir/faults HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    socket.write_all(request.as_bytes()).expect("it reads");
-    let mut answer = String::new();
-    let _ = socket.read_to_string(&mut answer).expect("it answers");
-    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
-}
 
 fn put(local: &Local, key: &str, count: usize) {
     let mut command = weir_at(&local.url);
@@ -70,19 +48,34 @@ fn recount(local: &Local) -> BTreeMap<i64, u64> {
     windows
 }
 
-/// Runs the job to its end over `faults`, which are lifted after `lifted_after`; gives its windows and its log.
-fn counted(local: &Local, faults: &[&str], lifted_after: Duration) -> (BTreeMap<i64, u64>, String) {
+/// Runs the job to its end over `faults`, which are lifted after `lifted_after` if they do not end by themselves; gives
+/// its windows and its log. Fails the test if one of the faults never happened, or has not happened as often as it says.
+fn counted(local: &Local, faults: &[&str], lifted_after: Option<Duration>) -> (BTreeMap<i64, u64>, String) {
     let folder = tempfile::tempdir().expect("a folder of our own");
     let file = folder.path().join("count.toml");
     fs::write(&file, COUNT).expect("a file in our own folder");
-    admin(local, "POST", &serde_json::json!({ "faults": faults }).to_string());
+    let planted = serde_json::json!({ "faults": faults }).to_string();
+    let _ = http::admin(local.address(), "POST", "/_weir/faults", &planted);
     let mut command = weir_at(&local.url);
     let _ = command.arg("run").arg(&file).args(["--until", "now", "--output", "json"]);
     let child = start(command);
-    std::thread::sleep(lifted_after);
-    admin(local, "DELETE", "");
+    let struck = || http::admin(local.address(), "GET", "/_weir/faults", "");
+    let lift = || http::admin(local.address(), "DELETE", "/_weir/faults", "");
+    let lifted = lifted_after.map(|after| {
+        std::thread::sleep(after);
+        let struck = struck();
+        let _ = lift();
+        struck
+    });
     let ended = wait(child, Duration::from_secs(60));
     assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let struck = lifted.unwrap_or_else(struck);
+    for fault in struck["faults"].as_array().expect("a list") {
+        assert!(fault["happened"].as_u64() > Some(0), "the test tests nothing: {fault}");
+        assert!(lifted_after.is_some() || fault["over"] == true, "the job ended before its trouble: {fault}");
+    }
+    assert_eq!(struck["faults"].as_array().map(Vec::len), Some(faults.len()), "{struck}");
+    let _ = lift();
     let mut windows = BTreeMap::new();
     let mut lines: Vec<&str> = ended.stdout.lines().collect();
     let summary: Value = serde_json::from_str(lines.pop().expect("a summary")).expect("JSON");
@@ -109,7 +102,7 @@ fn filled() -> Local {
 fn throttled_shard_holds_the_results_is_named_and_changes_none() {
     let local = filled();
     let expected = recount(&local);
-    let (windows, log) = counted(&local, &["throttle:GetRecords:shard=1"], Duration::from_secs(9));
+    let (windows, log) = counted(&local, &["throttle:GetRecords:shard=1"], Some(Duration::from_secs(9)));
     assert_eq!(windows, expected);
     let named = "event time has stood still for ";
     let holder = log.lines().find(|line| line.contains(named)).unwrap_or_else(|| panic!("not named in: {log}"));
@@ -120,14 +113,15 @@ fn throttled_shard_holds_the_results_is_named_and_changes_none() {
 fn outage_and_cut_answers_change_no_result() {
     let local = filled();
     let expected = recount(&local);
-    let faults = [
-        "5xx:GetRecords:rate=0.7",
-        "cut:GetRecords:rate=0.5",
-        "expire:GetRecords:rate=0.3",
-        "5xx:GetShardIterator:rate=0.5",
-    ];
-    let (windows, _) = counted(&local, &faults, Duration::from_secs(6));
-    assert_eq!(windows, expected);
+    // What is cut is seen as cut whatever it was, so refusals come in a run of their own.
+    let refused = ["5xx:GetShardIterator:count=3", "5xx:GetRecords:count=6", "expire:GetRecords:count=3"];
+    for (faults, said) in
+        [(&refused[..], "service unavailable; again in "), (&["cut:GetRecords:count=6"], "connection lost; again in ")]
+    {
+        let (windows, log) = counted(&local, faults, None);
+        assert!(log.contains(said), "{said:?} is not in {log}");
+        assert_eq!(windows, expected, "{faults:?}");
+    }
 }
 
 /// The service counts calls a shard, not a job: jobs that read it together keep its limits together.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod http;
+
 use std::{
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},
