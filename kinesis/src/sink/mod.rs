@@ -219,7 +219,7 @@ async fn prepared(stream: &Arc<str>, connect: Connect) -> Result<(), JobError> {
             let (connecting, stream) = (connect(), stream.clone());
             Box::pin(async move { connecting.await?.describe(&stream).await })
         };
-        let target = patiently(Patience::at_start(fastrand::u64(..)), Call::PutRecords, describe).await?;
+        let target = patiently(stream, Patience::at_start(fastrand::u64(..)), Call::PutRecords, describe).await?;
         match target.status.as_str() {
             "CREATING" => {}
             "DELETING" => {

@@ -203,7 +203,8 @@ impl Shared {
                 let shared = Rc::clone(&shared);
                 Box::pin(async move { shared.calls().await?.describe(&shared.stream).await })
             };
-            let answer = patiently(Patience::for_ever(fastrand::u64(..)), Call::PutRecords, describe).await;
+            let answer =
+                patiently(&shared.stream, Patience::for_ever(fastrand::u64(..)), Call::PutRecords, describe).await;
             if let Some(myself) = shared.asking.take() {
                 myself.detach();
             }

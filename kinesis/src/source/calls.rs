@@ -67,8 +67,9 @@ impl ReadCalls for Client {
     }
 }
 
-/// Repeats `make` while its errors pass; says so each time.
+/// Repeats `make` while its errors pass; says so each time, and of which stream.
 pub(crate) async fn patiently<T>(
+    stream: &str,
     mut patience: Patience,
     call: Call,
     mut make: impl FnMut() -> Called<T>,
@@ -81,7 +82,7 @@ pub(crate) async fn patiently<T>(
         let Some(wait) = patience.after(call, error.kind) else {
             return Err(job_error(&error));
         };
-        tracing::warn!("{error}; again in {} ms", wait.as_millis());
+        tracing::warn!("stream {stream}: {error}; again in {} ms", wait.as_millis());
         facade::sleep(wait).await;
     }
 }

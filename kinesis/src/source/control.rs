@@ -48,7 +48,7 @@ impl StreamControl {
         if let Some(calls) = &self.calls {
             return Ok(Rc::clone(calls));
         }
-        let calls = patiently(self.patience(), Call::ListShards, &*self.connect).await?;
+        let calls = patiently(&self.source.stream, self.patience(), Call::ListShards, &*self.connect).await?;
         self.calls = Some(Rc::clone(&calls));
         Ok(calls)
     }
@@ -61,7 +61,7 @@ impl StreamControl {
     async fn describe(&mut self, patience: Patience) -> Result<String, JobError> {
         let calls = self.calls().await?;
         let stream = &self.source.stream;
-        let (arn, timing) = patiently(patience, Call::ListShards, || calls.describe(stream)).await?;
+        let (arn, timing) = patiently(stream, patience, Call::ListShards, || calls.describe(stream)).await?;
         if let Some(timing) = timing {
             self.clock.on_answer(self.origin.timing(timing));
         }
@@ -76,7 +76,7 @@ impl StreamControl {
         let t0_ms = self.clock.earliest_ms(self.origin.moment_now());
         let calls = self.calls().await?;
         let stream = self.source.stream.clone();
-        let shards = patiently(self.patience(), Call::ListShards, || calls.list_shards(&stream)).await?;
+        let shards = patiently(&stream, self.patience(), Call::ListShards, || calls.list_shards(&stream)).await?;
         let now_ms = t0_ms.unwrap_or_else(facade::wall_clock_ms);
         let plan = starts.plan(&shards, now_ms).map_err(|problem| self.source.refused(&problem))?;
         let mut notes: Vec<String> = plan.notes.iter().map(|note| format!("stream {stream}: {note}")).collect();

@@ -72,7 +72,7 @@ impl SourceReader<Record> for StreamReader {
                 claimant.read_to(*ms);
             }
             let patience = Patience::for_ever(settings.seed).trusting(worked.get());
-            let connecting = patiently(patience, Call::GetShardIterator, &*connect);
+            let connecting = patiently(&stream, patience, Call::GetShardIterator, &*connect);
             let Some(calls) = until_cancelled(&inlet, connecting).await else {
                 return Ok(());
             };
