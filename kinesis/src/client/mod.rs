@@ -87,9 +87,9 @@ impl Named {
 
 /// Sends a built request, takes its timing down and sorts its error.
 macro_rules! send {
-    ($client:expr, $operation:literal, $request:expr) => {{
+    ($client:expr, $operation:literal, $request:expr $(, $interceptor:expr)?) => {{
         let slot = TimingSlot::default();
-        let answer = $request.customize().interceptor(slot.clone()).send().await;
+        let answer = $request.customize().interceptor(slot.clone())$(.interceptor($interceptor))?.send().await;
         let timing = slot.take();
         $client.0.last_timing.set(timing.or($client.0.last_timing.get()));
         answer
@@ -266,11 +266,7 @@ impl Client {
             let limit = i32::try_from(limit).unwrap_or(i32::MAX);
             let decoder = decode::Decoder::default();
             let request = this.0.data.get_records().shard_iterator(iterator).limit(limit);
-            let slot = TimingSlot::default();
-            let answer = request.customize().interceptor(slot.clone()).interceptor(decoder.clone()).send().await;
-            let timing = slot.take();
-            this.0.last_timing.set(timing.or(this.0.last_timing.get()));
-            let output = answer.map_err(|error| ServiceError::from_sdk("GetRecords", error))?;
+            let (output, timing) = send!(this, "GetRecords", request, decoder.clone())?;
             let timing = timing.ok_or_else(|| ServiceError::malformed("GetRecords", "timing"))?;
             let (decoded, bytes) =
                 decoder.finish(output).ok_or_else(|| ServiceError::malformed("GetRecords", "records"))?;

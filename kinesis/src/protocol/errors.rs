@@ -68,6 +68,8 @@ pub enum Reaction {
     Isolate,
     /// Wait with growing, jittered back-off up to 5 s, then the same again, for as long as it takes.
     BackOff,
+    /// The credentials are fetched anew meanwhile: again soon, once; if those are refused too, as `RetrySlowly`.
+    RefreshCredentials,
     /// An operator has to mend something, and a mended setting should heal us: try again every 30 s, loudly.
     RetrySlowly,
     /// Nothing we can do mends it: fail with what to do.
@@ -94,8 +96,8 @@ impl fmt::Display for Call {
 }
 
 impl ErrorKind {
-    /// What to do when `call` failed this way. `worked_before`: a call on this stream has succeeded, so that the
-    /// settings were good once and what is refused now may be granted again. Never allocates.
+    /// What to do when `call` failed this way. `worked_before`: such a call has succeeded with these settings, so that
+    /// they were good once and what is refused now may be granted again. Never allocates.
     pub fn reaction(self, call: Call, worked_before: bool) -> Reaction {
         use ErrorKind as E;
         match (self, call) {
@@ -107,7 +109,8 @@ impl ErrorKind {
             (E::InvalidArgument, Call::ListShards) => Reaction::Fail,
             (E::NotFound, Call::GetRecords | Call::GetShardIterator) => Reaction::AskListing,
             (E::NotFound | E::Region | E::Tls, _) => Reaction::Fail,
-            (E::AccessDenied | E::Credentials, _) if worked_before => Reaction::RetrySlowly,
+            (E::AccessDenied, _) if worked_before => Reaction::RetrySlowly,
+            (E::Credentials, _) if worked_before => Reaction::RefreshCredentials,
             (E::AccessDenied | E::Credentials, _) => Reaction::Fail,
             (E::Kms, _) => Reaction::RetrySlowly,
             (E::InUse | E::Unavailable | E::Unreached | E::Connection | E::Timeout, _) => Reaction::BackOff,
@@ -183,9 +186,11 @@ mod tests {
 
     #[test]
     fn refused_credentials_fail_at_the_start_and_are_waited_for_later() {
-        for kind in [ErrorKind::AccessDenied, ErrorKind::Credentials] {
+        let later =
+            [(ErrorKind::AccessDenied, Reaction::RetrySlowly), (ErrorKind::Credentials, Reaction::RefreshCredentials)];
+        for (kind, later) in later {
             assert_eq!(kind.reaction(Call::GetRecords, false), Reaction::Fail, "{kind}");
-            assert_eq!(kind.reaction(Call::GetRecords, true), Reaction::RetrySlowly, "{kind}");
+            assert_eq!(kind.reaction(Call::GetRecords, true), later, "{kind}");
         }
     }
 

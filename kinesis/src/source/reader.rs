@@ -40,7 +40,7 @@ pub(super) struct StreamReader {
     pub(super) clock: Rc<RefCell<ServiceClock>>,
     /// Memory for what its shards fetch.
     pub(super) claims: Rc<RefCell<Claims>>,
-    /// Whether a call on the stream has succeeded.
+    /// Whether records of any shard have been answered.
     pub(super) worked: Rc<Cell<bool>>,
 }
 

@@ -25,6 +25,8 @@ impl Polling {
         let Answer { batch, next_iterator, behind_ms, children, timing } = answer;
         clock.on_answer(timing);
         self.succeeded();
+        // Not by an iterator: who may have one may not therefore read.
+        self.worked.set(true);
         self.renewed_once = false;
         self.expired_in_a_row = 0;
         self.expiring.reset();

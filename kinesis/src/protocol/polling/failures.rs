@@ -29,7 +29,9 @@ impl Polling {
             ErrorKind::ExpiredIterator => self.counters.iterators_expired += 1,
             _ => self.counters.failures += 1,
         }
-        match kind.reaction(call, self.worked.get()) {
+        // Control has listed the stream with the same credentials, so they were good a moment ago.
+        let worked = self.worked.get() || kind == ErrorKind::Credentials;
+        match kind.reaction(call, worked) {
             Reaction::SlowDown => {
                 let wait = self.throttling.next_wait(&mut self.rng);
                 self.wait_out(call, kind, &message, wait, now, notices);
@@ -38,7 +40,14 @@ impl Polling {
                 let wait = self.failing.next_wait(&mut self.rng);
                 self.wait_out(call, kind, &message, wait, now, notices);
             }
-            Reaction::RetrySlowly => self.wait_out(call, kind, &message, SLOW_RETRY, now, notices),
+            Reaction::RefreshCredentials if !self.credentials_refused => {
+                self.credentials_refused = true;
+                let wait = self.failing.next_wait(&mut self.rng);
+                self.wait_out(call, kind, &message, wait, now, notices);
+            }
+            Reaction::RetrySlowly | Reaction::RefreshCredentials => {
+                self.wait_out(call, kind, &message, SLOW_RETRY, now, notices);
+            }
             Reaction::RenewIterator => {
                 self.expired_in_a_row += 1;
                 let mut due = self.pace.iterator_due().max(now);

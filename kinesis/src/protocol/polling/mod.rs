@@ -66,8 +66,10 @@ pub struct Polling {
     /// How often the service refused the start time.
     start_refusals: u32,
     rng: fastrand::Rng,
-    /// Some call on this stream has succeeded, of this reader or of another that shares it.
+    /// Records of the stream have been read with these settings, by this reader or by another that shares it.
     worked: Rc<Cell<bool>>,
+    /// The last failure was one of credentials, and fresh ones were waited for.
+    credentials_refused: bool,
     /// Iterators in a row that expired without an answer in between.
     expired_in_a_row: u32,
     /// The iterator was taken because the service refused the one before as invalid.
@@ -127,6 +129,7 @@ impl Polling {
             start_refusals: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
             worked: Rc::default(),
+            credentials_refused: false,
             expired_in_a_row: 0,
             renewed_once: false,
             last_evidence_ms: None,
@@ -241,7 +244,7 @@ impl Polling {
     }
 
     fn succeeded(&mut self) {
-        self.worked.set(true);
+        self.credentials_refused = false;
         self.throttling.reset();
         self.failing.reset();
     }
