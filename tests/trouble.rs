@@ -2,63 +2,21 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, io::Write as _, process::Stdio, time::Duration};
+use std::{fs, time::Duration};
 
-use common::{Local, http, run, start, wait, weir_at};
+use common::{
+    Local,
+    counted::{COUNT, Counting, Windows, filled, recount},
+    http, start, wait, weir_at,
+};
 use serde_json::Value;
-
-/// Counts in windows of half a second, from the oldest record, as JSON.
-const COUNT: &str = r#"
-[source]
-type = "kinesis"
-stream = "Tweets"
-timestamps = "native"
-lag = "0s"
-
-[window]
-over = "tumbling 500ms"
-aggregate = "count"
-
-[sink]
-type = "stdout"
-"#;
-
-fn put(local: &Local, key: &str, count: usize) {
-    let mut command = weir_at(&local.url);
-    let _ = command.args(["stream", "put", "Tweets", "--key", key]).stdin(Stdio::piped());
-    let mut child = start(command);
-    let mut stdin = child.stdin.take().expect("it is piped");
-    stdin.write_all("tweet\n".repeat(count).as_bytes()).expect("it reads");
-    drop(stdin);
-    assert_eq!(wait(child, Duration::from_secs(30)).code, Some(0));
-}
-
-/// What windows of half a second hold of the stream's records.
-fn recount(local: &Local) -> BTreeMap<i64, u64> {
-    let mut command = weir_at(&local.url);
-    let _ = command.args(["stream", "get", "Tweets", "--output", "json", "--limit", "100000"]);
-    let ended = run(command);
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
-    let mut windows = BTreeMap::new();
-    for line in ended.stdout.lines() {
-        let record: Value = serde_json::from_str(line).expect("JSON");
-        let arrival = record["arrival"].as_i64().expect("a time");
-        *windows.entry((arrival.div_euclid(500) + 1) * 500).or_default() += 1;
-    }
-    windows
-}
 
 /// Runs the job to its end over `faults`, which are lifted after `lifted_after` if they do not end by themselves; gives
 /// its windows and its log. Fails the test if one of the faults never happened, or has not happened as often as it says.
-fn counted(local: &Local, faults: &[&str], lifted_after: Option<Duration>) -> (BTreeMap<i64, u64>, String) {
-    let folder = tempfile::tempdir().expect("a folder of our own");
-    let file = folder.path().join("count.toml");
-    fs::write(&file, COUNT).expect("a file in our own folder");
+fn counted(local: &Local, faults: &[&str], lifted_after: Option<Duration>) -> (Windows, String) {
     let planted = serde_json::json!({ "faults": faults }).to_string();
     let _ = http::admin(local.address(), "POST", "/_weir/faults", &planted);
-    let mut command = weir_at(&local.url);
-    let _ = command.arg("run").arg(&file).args(["--until", "now", "--output", "json"]);
-    let child = start(command);
+    let counting = Counting::start(&local.url);
     let struck = || http::admin(local.address(), "GET", "/_weir/faults", "");
     let lift = || http::admin(local.address(), "DELETE", "/_weir/faults", "");
     let lifted = lifted_after.map(|after| {
@@ -67,8 +25,7 @@ fn counted(local: &Local, faults: &[&str], lifted_after: Option<Duration>) -> (B
         let _ = lift();
         struck
     });
-    let ended = wait(child, Duration::from_secs(60));
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let counted = counting.finish();
     let struck = lifted.unwrap_or_else(struck);
     for fault in struck["faults"].as_array().expect("a list") {
         assert!(fault["happened"].as_u64() > Some(0), "the test tests nothing: {fault}");
@@ -76,32 +33,13 @@ fn counted(local: &Local, faults: &[&str], lifted_after: Option<Duration>) -> (B
     }
     assert_eq!(struck["faults"].as_array().map(Vec::len), Some(faults.len()), "{struck}");
     let _ = lift();
-    let mut windows = BTreeMap::new();
-    let mut lines: Vec<&str> = ended.stdout.lines().collect();
-    let summary: Value = serde_json::from_str(lines.pop().expect("a summary")).expect("JSON");
-    for line in lines {
-        let row: Value = serde_json::from_str(line).expect("JSON");
-        let once = windows.insert(row["end"].as_i64().expect("a time"), row["value"].as_u64().expect("a count"));
-        assert_eq!(once, None, "a row comes once: {line}");
-    }
-    let job = &summary["jobs"][0];
-    assert_eq!((job["late"].as_u64(), job["open"].as_u64()), (Some(0), Some(0)), "{summary}");
-    assert_eq!(job["losses"].as_array().map(Vec::len), Some(0), "{summary}");
-    (windows, ended.stderr)
-}
-
-fn filled() -> Local {
-    let local = Local::start(&["Tweets:2"]);
-    for round in 0..3 {
-        (0..8).for_each(|key| put(&local, &format!("key-{key}"), 3 + (key + round) % 4));
-    }
-    local
+    counted
 }
 
 #[test]
 fn throttled_shard_holds_the_results_is_named_and_changes_none() {
     let local = filled();
-    let expected = recount(&local);
+    let expected = recount(&local.url);
     let (windows, log) = counted(&local, &["throttle:GetRecords:shard=1"], Some(Duration::from_secs(9)));
     assert_eq!(windows, expected);
     let named = "event time has stood still for ";
@@ -112,7 +50,7 @@ fn throttled_shard_holds_the_results_is_named_and_changes_none() {
 #[test]
 fn outage_and_cut_answers_change_no_result() {
     let local = filled();
-    let expected = recount(&local);
+    let expected = recount(&local.url);
     // What is cut is seen as cut whatever it was, so refusals come in a run of their own.
     let refused = ["5xx:GetShardIterator:count=3", "5xx:GetRecords:count=6", "expire:GetRecords:count=3"];
     for (faults, said) in
@@ -140,7 +78,7 @@ fn jobs_of_one_stream_share_its_calls_and_are_not_throttled() {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(!ended.stderr.contains("throttled"), "{}", ended.stderr);
     let summary: Value = serde_json::from_str(ended.stdout.lines().last().expect("a summary")).expect("JSON");
-    let put: u64 = recount(&local).values().sum();
+    let put: u64 = recount(&local.url).values().sum();
     let jobs = summary["jobs"].as_array().expect("jobs");
     assert_eq!(jobs.iter().map(|job| job["records"].as_u64()).collect::<Vec<_>>(), [Some(put); 3], "{summary}");
 }
