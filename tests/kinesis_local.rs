@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{clean, example, free_port, lines_until, run, signal, skip, start, wait, weir_at};
-use serde_json::Value;
+use common::{Lines, clean, example, free_port, run, signal, skip, start, wait, weir_at};
+use serde_json::{Value, json};
 
 const VERSION: &str = "0.6.2";
 /// Forces every listener of the process to loopback.
@@ -103,39 +103,65 @@ fn until_it_listens(child: &mut Child, at: SocketAddr) -> Result<(), Missing> {
 
 #[test]
 fn both_job_files_against_kinesis_local_lose_nothing() {
+    count_while(|_| thread::sleep(Duration::from_secs(5)));
+}
+
+#[test]
+fn both_job_files_lose_nothing_while_kinesis_local_splits_and_merges() {
+    count_while(|url| {
+        let id = |number: u8| format!("shardId-{number:012}");
+        thread::sleep(Duration::from_secs(2));
+        // Its transitions take half a second each, and the jobs read and write meanwhile.
+        let halves = format!("into {} and {}", id(2), id(3));
+        assert!(stream(url, &["split", "Tweets", "0"]).trim_end().ends_with(&halves));
+        thread::sleep(Duration::from_secs(2));
+        let merged = stream(url, &["merge", "Tweets", &id(3), &id(1)]);
+        assert!(merged.trim_end().ends_with(&format!("into {}", id(4))), "{merged}");
+        // A child of a merge again, before its own parents may have been read to their ends.
+        let quarters = stream(url, &["split", "Tweets", &id(4)]);
+        assert!(quarters.trim_end().ends_with(&format!("into {} and {}", id(5), id(6))), "{quarters}");
+        thread::sleep(Duration::from_secs(3));
+    });
+}
+
+/// What `weir stream` prints.
+fn stream(url: &str, arguments: &[&str]) -> String {
+    let mut command = weir_at(url);
+    let _ = command.arg("stream").args(arguments);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:#?}");
+    ended.stdout
+}
+
+/// Publishes and counts while `meanwhile` does something with the stream at the judge; what is counted must be what the
+/// judge holds, and nothing late or lost.
+fn count_while(meanwhile: impl FnOnce(&str)) {
     let judge = match judge() {
         Ok(judge) => judge,
         Err(missing) => return skip(&missing),
     };
-    let mut command = weir_at(&judge.url);
-    let _ = command.args(["stream", "create", "Tweets", "--shards", "2"]);
-    let created = run(command);
-    assert_eq!((created.code, created.stdout.as_str()), (Some(0), "created Tweets with 2 shard(s)\n"), "{created:#?}");
+    assert_eq!(stream(&judge.url, &["create", "Tweets", "--shards", "2"]), "created Tweets with 2 shard(s)\n");
 
-    let monitor = example("kinesis-traffic-monitor.toml");
     let mut command = weir_at(&judge.url);
-    let _ = command.arg("run").arg(monitor).args(["--output", "json", "--cores", "1"]);
+    let _ = command.arg("run").arg(example("kinesis-traffic-monitor.toml")).args(["--output", "json", "--cores", "1"]);
     let mut monitor = start(command);
-    let stdout = monitor.stdout.take().expect("it is piped");
+    let mut lines = Lines::of(monitor.stdout.take().expect("it is piped"));
     // The monitor reads what arrives after it has started; kinesis-local answers slowly.
     thread::sleep(Duration::from_secs(3));
     let mut command = weir_at(&judge.url);
     let _ = command.arg("run").arg(example("tweet-publisher.toml")).args(["--output", "json", "--cores", "1"]);
     let publisher = start(command);
-    thread::sleep(Duration::from_secs(5));
+    meanwhile(&judge.url);
     signal(&publisher, "INT");
     let published = wait(publisher, Duration::from_secs(20));
     assert_eq!(published.code, Some(0), "{published:#?}");
-    let published: Value = serde_json::from_str(published.stdout.lines().last().expect("a summary")).expect("JSON");
-    assert!(published["jobs"][0]["written"].as_u64() > Some(0), "{published}");
+    let published = summary(published.stdout.lines().last());
+    assert!(published["written"].as_u64() > Some(0), "{published}");
 
     // As the judge holds them, and not as we believe to have written them.
-    let mut command = weir_at(&judge.url);
-    let _ = command.args(["stream", "get", "Tweets", "--output", "json", "--limit", "10000"]);
-    let held = run(command);
-    assert_eq!(held.code, Some(0), "{held:#?}");
-    let held = held.stdout.lines().count() as u64;
-    assert_eq!(published["jobs"][0]["written"], held, "{published}");
+    let held = stream(&judge.url, &["get", "Tweets", "--output", "json", "--limit", "10000"]).lines().count() as u64;
+    assert_eq!(published["written"], held, "{published}");
+    assert_eq!(published["losses"], json!([]), "{published}");
 
     // Each record is in two windows of a second that begin half a second apart.
     let count = |line: &String| {
@@ -143,9 +169,20 @@ fn both_job_files_against_kinesis_local_lose_nothing() {
         count.replace(',', "").parse::<u64>().ok()
     };
     let sum = |lines: &[String]| lines.iter().filter_map(count).sum::<u64>();
-    let lines = lines_until(stdout, Duration::from_secs(30), |lines| sum(lines) >= 2 * held);
-    assert_eq!(sum(&lines), 2 * held, "{lines:#?}");
+    lines.until(Duration::from_secs(30), |lines| sum(lines) >= 2 * held);
+    assert_eq!(sum(&lines.seen), 2 * held, "{:#?}", lines.seen);
     signal(&monitor, "INT");
     let ended = wait(monitor, Duration::from_secs(10));
     assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let lines = lines.to_the_end();
+    assert_eq!(sum(&lines), 2 * held, "{lines:#?}");
+    let counted = summary(lines.last().map(String::as_str));
+    assert_eq!((&counted["records"], &counted["late"]), (&json!(held), &json!(0)), "{counted} {}", ended.stderr);
+    assert_eq!(counted["losses"], json!([]), "{counted} {}", ended.stderr);
+}
+
+/// The job's part of a summary, which is the last line.
+fn summary(line: Option<&str>) -> Value {
+    let summary: Value = serde_json::from_str(line.expect("a summary")).expect("JSON");
+    summary["jobs"][0].clone()
 }

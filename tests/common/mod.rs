@@ -170,25 +170,48 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 /// Reads lines of a child's standard output until `enough` says so, or fails the test after `patience`.
-pub fn lines_until(stdout: ChildStdout, patience: Duration, mut enough: impl FnMut(&[String]) -> bool) -> Vec<String> {
-    let (sender, receiver) = mpsc::channel();
-    let _ = thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
+pub fn lines_until(stdout: ChildStdout, patience: Duration, enough: impl FnMut(&[String]) -> bool) -> Vec<String> {
+    let mut lines = Lines::of(stdout);
+    lines.until(patience, enough);
+    lines.seen
+}
+
+/// The lines of a child's standard output, as they come.
+pub struct Lines {
+    receiver: mpsc::Receiver<String>,
+    pub seen: Vec<String>,
+}
+
+impl Lines {
+    pub fn of(stdout: ChildStdout) -> Lines {
+        let (sender, receiver) = mpsc::channel();
+        let _ = thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Lines { receiver, seen: Vec::new() }
+    }
+
+    /// Reads on until `enough` says so, or fails the test after `patience`.
+    pub fn until(&mut self, patience: Duration, mut enough: impl FnMut(&[String]) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !enough(&self.seen) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.receiver.recv_timeout(left) {
+                Ok(line) => self.seen.push(line),
+                Err(problem) => panic!("{problem} after {:#?}", self.seen),
             }
         }
-    });
-    let deadline = Instant::now() + patience;
-    let mut lines = Vec::new();
-    while !enough(&lines) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match receiver.recv_timeout(left) {
-            Ok(line) => lines.push(line),
-            Err(problem) => panic!("{problem} after {lines:#?}"),
-        }
     }
-    lines
+
+    /// All lines, when the child has ended.
+    pub fn to_the_end(mut self) -> Vec<String> {
+        self.seen.extend(self.receiver);
+        self.seen
+    }
 }
 
 /// Skips a test loudly; under CI a skipped test is a failed one.
