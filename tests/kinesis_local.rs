@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Lines, clean, example, free_port, run, signal, skip, start, wait, weir_at};
+use common::{Lines, Published, clean, example, free_port, run, signal, skip, start, wait, weir_at};
 use serde_json::{Value, json};
 
 const VERSION: &str = "0.6.2";
@@ -153,15 +153,16 @@ fn count_while(meanwhile: impl FnOnce(&str)) {
     let publisher = start(command);
     meanwhile(&judge.url);
     signal(&publisher, "INT");
-    let published = wait(publisher, Duration::from_secs(20));
-    assert_eq!(published.code, Some(0), "{published:#?}");
-    let published = summary(published.stdout.lines().last());
-    assert!(published["written"].as_u64() > Some(0), "{published}");
+    let published = Published::of(&wait(publisher, Duration::from_secs(20)));
+    assert!(published.written > 0 && published.repeated == 0, "{published:?}");
+    if published.unwritten > 0 {
+        // What has not been answered may still arrive.
+        thread::sleep(Duration::from_secs(3));
+    }
 
     // As the judge holds them, and not as we believe to have written them.
     let held = stream(&judge.url, &["get", "Tweets", "--output", "json", "--limit", "10000"]).lines().count() as u64;
-    assert_eq!(published["written"], held, "{published}");
-    assert_eq!(published["losses"], json!([]), "{published}");
+    assert!(published.fits(held), "{held} are there of {published:?}");
 
     // Each record is in two windows of a second that begin half a second apart.
     let count = |line: &String| {

@@ -214,6 +214,44 @@ impl Lines {
     }
 }
 
+/// A publisher that was stopped: how many records it knows to be in the stream, and how many more it may have put there
+/// and cannot say, because they had no answer in the 2 s that a stop takes. None on a machine that is not overloaded.
+#[derive(Debug)]
+pub struct Published {
+    pub written: u64,
+    pub unwritten: u64,
+    /// Sent again without an answer: so many may be there twice.
+    pub repeated: u64,
+}
+
+impl Published {
+    /// Of a job that was run with `--output json` and interrupted.
+    #[track_caller]
+    pub fn of(ended: &Ended) -> Published {
+        let summary = ended.stdout.lines().last().unwrap_or_else(|| panic!("no summary: {ended:#?}"));
+        let summary: serde_json::Value = serde_json::from_str(summary).expect("JSON");
+        let job = &summary["jobs"][0];
+        let losses = job["losses"].as_array().expect("a list");
+        let lost = |reason: &str| {
+            let of_reason = losses.iter().filter(|loss| loss["reason"] == reason);
+            of_reason.map(|loss| loss["records"].as_u64().expect("a number")).sum()
+        };
+        let published = Published {
+            written: job["written"].as_u64().expect("a number"),
+            unwritten: lost("unwritten"),
+            repeated: lost("repeated"),
+        };
+        assert_eq!(ended.code, Some(if published.unwritten == 0 { 0 } else { 4 }), "{ended:#?}");
+        assert!(losses.iter().all(|loss| loss["reason"] == "unwritten" || loss["reason"] == "repeated"), "{summary}");
+        published
+    }
+
+    /// Whether a stream that holds so many different records is what it says.
+    pub fn fits(&self, different: u64) -> bool {
+        (self.written..=self.written + self.unwritten).contains(&different)
+    }
+}
+
 /// Skips a test loudly; under CI a skipped test is a failed one.
 pub fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "may not be skipped under CI: {reason}");
