@@ -107,3 +107,58 @@ pub(super) async fn within<T>(limit: Duration, f: impl Future<Output = T>) -> Op
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade::{run_here, spawn};
+    use std::sync::{Arc, Mutex, mpsc};
+
+    // The system's look-up may take seconds, and a core has thousands of other things to do.
+    #[test]
+    fn name_is_looked_up_on_a_thread_for_blocking_work_and_not_on_the_core() {
+        run_here(async {
+            let (open, gate) = mpsc::channel::<()>();
+            let gate = Arc::new(Mutex::new(gate));
+            let (begin, begun) = mpsc::channel();
+            // All three threads are busy until the gate opens, so that nobody can look up anything.
+            let busy: Vec<_> = (0..3)
+                .map(|_| {
+                    let (gate, begin) = (Arc::clone(&gate), begin.clone());
+                    spawn(spawn_blocking(move || {
+                        begin.send(()).expect("the test waits");
+                        let _ = gate.lock().expect("nobody panics").recv();
+                    }))
+                })
+                .collect();
+            let mut count = 0;
+            while count < 3 {
+                crate::facade::sleep(Duration::from_millis(1)).await;
+                count += begun.try_iter().count();
+            }
+            let mut asking = Box::pin(resolve("localhost", 7));
+            assert!(futures_util::poll!(&mut asking).is_pending(), "it was looked up here");
+            assert_eq!(resolve("127.0.0.1", 7).await.expect("no name"), ["127.0.0.1:7".parse().expect("an address")]);
+            drop(open);
+            let found = asking.await.expect("every machine has it");
+            assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7), "{found:?}");
+            for task in busy {
+                task.await;
+            }
+        })
+        .expect("an executor starts here");
+    }
+
+    // A request's head and body are two writes: with Nagle's algorithm the second waits for the peer's delayed
+    // acknowledgement, 40 ms a call.
+    #[test]
+    fn connection_sends_small_writes_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        run_here(async {
+            let socket = connect(&[address], Duration::from_secs(3)).await.expect("it listens");
+            assert!(socket.0.borrow().nodelay().expect("it is a TCP socket"));
+        })
+        .expect("an executor starts here");
+    }
+}
