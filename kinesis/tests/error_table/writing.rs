@@ -6,6 +6,8 @@ use weir_runtime::ledger::Reason;
 use crate::row::{Job, Row, Seen, Until, judge};
 use crate::service::{Fault, Reply};
 
+const NO_OUTCOMES: &str = r#"{"FailedRecordCount":0,"Records":[]}"#;
+
 /// Behind the first call, so many are refused like this; then all is written.
 fn passing(name: &'static str, times: usize, reply: Reply, judge: fn(&Seen)) -> Row {
     let faults = vec![Fault { operation: "PutRecords", after: 1, times, reply }];
@@ -88,6 +90,12 @@ fn what_passes_is_put_again_in_order() {
         }),
         passing("PutRecords answer cut", 3, Reply::Cut, perhaps_repeated),
         passing("PutRecords reset", 3, Reply::Reset, perhaps_repeated),
+        // Nobody can say which outcome is whose.
+        passing("PutRecords answered for none of its records", 2, Reply::Say(200, NO_OUTCOMES.to_owned()), |seen| {
+            perhaps_repeated(seen);
+            said(seen, "PutRecords: unexpected answer; ");
+            said(seen, "the answer has no usable result for each record");
+        }),
     ]);
 }
 
