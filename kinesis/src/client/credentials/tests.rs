@@ -2,7 +2,7 @@
 
 use super::super::scripted::{Peer, Scripted};
 use super::super::tests::{is_inner, rerun_in, run};
-use super::super::{Client, ErrorKind, ServiceError, ServiceSettings};
+use super::super::{Client, ErrorKind, IteratorPosition, ServiceError, ServiceSettings};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -366,4 +366,33 @@ fn credentials_that_expire_in_the_middle_of_a_run_are_renewed_once_for_all_execu
     };
     let threads: Vec<_> = (0..3).map(|_| std::thread::spawn(move || run(work()))).collect();
     threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+}
+
+#[test]
+fn credentials_that_any_call_finds_refused_are_had_anew_for_the_next() {
+    const TEST: &str = "credentials_that_any_call_finds_refused_are_had_anew_for_the_next";
+    if !is_inner() {
+        let (container, log) = stub(|_, _| (200, container_answer("AKIDPOD", "2999-01-02T03:04:05Z")));
+        outer(TEST, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container.url("/credentials"))]);
+        return assert_eq!(log.lock().expect("no panic").len(), 6, "at the start, and after each of five calls");
+    }
+    let (service, _) = stub(|_, _| (400, r#"{"__type":"ExpiredTokenException","message":"old"}"#.into()));
+    run(async {
+        let settings = ServiceSettings { endpoint_url: Some(service.url("")), ..ServiceSettings::default() };
+        let client = Client::connect(&settings).await.expect("the container has them");
+        let snapshot = client.0.snapshot.clone().expect("they come from the environment");
+        for call in 0..5 {
+            snapshot.grow_old();
+            let error = match call {
+                0 => client.get_records("it".into(), 1).await.map(drop),
+                1 => client.shard_iterator("s", "0", IteratorPosition::TrimHorizon).await.map(drop),
+                2 => client.list_shards("s").await.map(drop),
+                3 => client.describe("s").await.map(drop),
+                _ => client.put_records("s", Vec::new()).await.map(drop),
+            };
+            assert_eq!(error.expect_err("refused").kind, ErrorKind::Credentials, "call {call}");
+            // As the next request does.
+            snapshot.provide().await.expect("the container has them still");
+        }
+    });
 }
