@@ -91,3 +91,35 @@ fn the_exit_codes_of_the_book_are_those_of_the_help() {
         assert!(sentence.contains(&format!("{code} ")), "the help lacks exit code {code}");
     }
 }
+
+#[test]
+fn every_test_that_guards_a_duty_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut folders: Vec<_> = ["runtime", "kinesis/src", "kinesis/tests"].map(|folder| root.join(folder)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &fs::read_to_string(&path).expect("a source file is text");
+            }
+        }
+    }
+    let page = read("docs/duties.md");
+    let mut seen = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        // The last column; the others may hold code too.
+        let tests = row.trim_end_matches(" |").rsplit("| ").next().expect("a table has columns");
+        for test in tests.split('`').skip(1).step_by(2) {
+            seen += 1;
+            assert!(
+                sources.contains(&format!("#[test]\n    fn {test}()"))
+                    || sources.contains(&format!("#[test]\nfn {test}()")),
+                "docs/duties.md names {test}, which is no test"
+            );
+        }
+    }
+    assert!(seen > 50, "only {seen} tests found: has the table changed its shape?");
+}
