@@ -175,7 +175,7 @@ fn count_while(meanwhile: impl FnOnce(&str)) {
     signal(&monitor, "INT");
     let ended = wait(monitor, Duration::from_secs(10));
     assert_eq!(ended.code, Some(0), "{ended:#?}");
-    let lines = lines.to_the_end();
+    let lines = lines.rest();
     assert_eq!(sum(&lines), 2 * held, "{lines:#?}");
     let counted = summary(lines.last().map(String::as_str));
     assert_eq!((&counted["records"], &counted["late"]), (&json!(held), &json!(0)), "{counted} {}", ended.stderr);

@@ -208,7 +208,7 @@ impl Lines {
     }
 
     /// All lines, when the child has ended.
-    pub fn to_the_end(mut self) -> Vec<String> {
+    pub fn rest(mut self) -> Vec<String> {
         self.seen.extend(self.receiver);
         self.seen
     }
