@@ -117,7 +117,7 @@ impl SourceControl for StreamControl {
     }
 
     fn margin(&self) -> TimeSpan {
-        TimeSpan::from_millis(self.source.margin_ms_max())
+        TimeSpan::from_millis(self.source.margin_ms_max().saturating_add(self.source.poll_ms_beyond_a_second()))
     }
 
     /// Not before the true time there, so that nothing which has already arrived is left out. An outage is waited out: the

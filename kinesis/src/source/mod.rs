@@ -168,6 +168,13 @@ impl StreamSource {
         })
     }
 
+    /// By how much longer than a second the share lets a silent shard wait for its next call: a drain waits for it too.
+    fn poll_ms_beyond_a_second(&self) -> i64 {
+        let interval = self.judged_share().unwrap_or_default().call_interval();
+        let beyond = interval.saturating_sub(Duration::from_secs(1));
+        i64::try_from(beyond.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn starts(&self) -> Result<JudgedStarts, JobError> {
         self.starts.judge().map_err(|problem| self.refused(&problem))
     }

@@ -140,6 +140,8 @@ fn stop_time_is_waited_for_as_long_as_an_outage_lasts() {
 fn margin_of_a_source_is_known_to_whoever_drains_it() {
     let control = source("Tweets").margin(weir_window::secs(30)).control();
     assert_eq!(control.margin(), weir_window::secs(30));
+    let slow = source("Tweets").margin(weir_window::secs(30)).share(0.05).control();
+    assert_eq!(slow.margin(), weir_window::secs(33), "a shard is asked every four seconds");
 }
 
 #[test]

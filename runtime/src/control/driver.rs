@@ -23,8 +23,15 @@ use crate::worker::driver::{Command, Event, JobId, Lists, Start};
 use crate::worker::link::links;
 use weir_window::EventTime;
 
-/// A drain may take the sizes of the windows + lag + the source's margin, and this much for polls, puts and scheduling.
+/// A drain may take the sizes of the windows + lag + the source's margin, and this much: a stop time may lie 1 s and a call
+/// ahead of the service's clock, the estimate that has to pass it 1 s and a call behind, a silent shard is asked once a
+/// second, and a second is for puts and scheduling. What calls take comes on top, see [`with_calls`].
 const DRAIN_EXTRA: Duration = Duration::from_secs(4);
+
+/// Calls that a drain waits for one after the other: the poll under way at the stop, the one that proves it, a put.
+const CALLS_OF_A_DRAIN: u32 = 3;
+/// Longer than a call should take; asking for the stop time may have waited out an outage.
+const CALL_MAX: Duration = Duration::from_secs(2);
 
 /// From any thread to control.
 pub(crate) enum Request {
@@ -177,7 +184,9 @@ async fn drain(control: Shared, id: JobId, sources: Rc<[SourcePart]>, patience: 
         facade::sleep(patience).await;
         None
     });
-    match asked.await {
+    let asked = asked.await;
+    let patience = with_calls(patience, facade::now() - began);
+    match asked {
         Some(Ok(end)) => {
             control.borrow_mut().stop(id, Stop::Drain(end));
         }
@@ -188,6 +197,11 @@ async fn drain(control: Shared, id: JobId, sources: Rc<[SourcePart]>, patience: 
     facade::sleep(patience.saturating_sub(facade::now() - began)).await;
     tracing::warn!("job {id} did not drain within {patience:?}; what is still open is counted");
     control.borrow_mut().cancel(id);
+}
+
+/// The limit of a drain where asking for the stop time, a call there and back, took `asked`: nearby that is nothing.
+fn with_calls(patience: Duration, asked: Duration) -> Duration {
+    patience.saturating_add(asked.min(CALL_MAX) * CALLS_OF_A_DRAIN)
 }
 
 impl Control {
@@ -373,5 +387,18 @@ impl Control {
             std::process::exit(1);
         }
         handle.bell.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drain_of_a_far_endpoint_may_take_its_calls_longer_and_no_outage() {
+        let limit = Duration::from_secs(10);
+        assert_eq!(with_calls(limit, Duration::ZERO), limit);
+        assert_eq!(with_calls(limit, Duration::from_millis(300)), Duration::from_millis(10_900));
+        assert_eq!(with_calls(limit, Duration::from_secs(60)), Duration::from_secs(16));
     }
 }
