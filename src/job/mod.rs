@@ -129,7 +129,7 @@ pub(crate) enum SinkSettings {
     /// `type = "stdout"`: a JSON object a line.
     Stdout,
     /// `type = "kinesis"`: a record a row.
-    Kinesis(KinesisSink),
+    Kinesis(Box<KinesisSink>),
 }
 
 /// A stream to write.

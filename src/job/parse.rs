@@ -288,7 +288,7 @@ fn sink(table: &Table<'_>, kind: RowKind) -> Result<SinkSettings, Failure> {
             let dead_letters = table.get("dead_letters").map(|item| dead_letters(&item)).transpose()?;
             let service = service(table)?;
             let sink = KinesisSink { stream, key_order, linger, retry_for, dead_letters, service };
-            Ok(SinkSettings::Kinesis(sink))
+            Ok(SinkSettings::Kinesis(Box::new(sink)))
         }
     }
 }

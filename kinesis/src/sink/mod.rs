@@ -48,7 +48,9 @@ pub fn sink(stream: impl Into<String>) -> StreamSink {
 
 /// Gives a record's own hash key, by partition key and data.
 #[derive(Clone)]
-pub(crate) struct HashKeyOf(Rc<dyn Fn(&str, &[u8]) -> Option<u128>>);
+pub(crate) struct HashKeyOf(Rc<HashKeyFn>);
+
+type HashKeyFn = dyn Fn(&str, &[u8]) -> Option<u128>;
 
 impl fmt::Debug for HashKeyOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -154,7 +154,7 @@ fn publisher(rate: u32) -> JobFile {
         name: NAMES[PUBLISHER].to_owned(),
         source: SourceSettings::Tweets(Tweets { rate, ..Tweets::default() }),
         window: None,
-        sink: SinkSettings::Kinesis(KinesisSink::to(STREAM.to_owned())),
+        sink: SinkSettings::Kinesis(Box::new(KinesisSink::to(STREAM.to_owned()))),
     }
 }
 

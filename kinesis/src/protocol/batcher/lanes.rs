@@ -259,7 +259,7 @@ impl Lanes {
         expired: &mut Vec<(Address, Entry)>,
     ) {
         let since = self.targets.failing_since(target);
-        if !since.zip(retry_for).is_some_and(|(since, retry_for)| since + retry_for <= now) {
+        if since.zip(retry_for).is_none_or(|(since, retry_for)| since + retry_for > now) {
             return;
         }
         for index in self.targets.take_parked(target) {
