@@ -156,7 +156,7 @@ fn storm_of_refusals_errors_and_lost_answers_loses_nothing_and_keeps_each_keys_o
     let faults = [
         "throttle:PutRecords:rate=0.2:count=400",
         "5xx:PutRecords:rate=0.2:count=6",
-        "5xx:PutRecords:after:rate=0.2:count=3",
+        "5xx:PutRecords:after:count=2",
         "cut:PutRecords:rate=0.2:count=3",
     ];
     let endpoint = endpoint(3, &faults);
