@@ -78,12 +78,12 @@ pub struct RecordView<'a> {
 pub struct Records<'a> {
     shard: &'a Shard,
     rest: vec_deque::Iter<'a, StoredRecord>,
-    encryption_changes: &'a [u64],
+    of: &'a Stream,
 }
 
 impl<'a> Records<'a> {
     pub(super) fn whole(stream: &'a Stream, shard: &'a Shard) -> Records<'a> {
-        Records { shard, rest: shard.records.iter(), encryption_changes: &stream.encryption_changes }
+        Records { shard, rest: shard.records.iter(), of: stream }
     }
 }
 
@@ -97,7 +97,7 @@ impl<'a> Iterator for Records<'a> {
             arrival_ms: record.stamp_ms,
             partition_key: &record.partition_key,
             data: &record.data,
-            encrypted: self.encryption_changes.partition_point(|first| *first <= record.index) % 2 == 1,
+            encrypted: self.of.was_encrypted(record.index),
         })
     }
 
@@ -245,7 +245,7 @@ impl Model {
             }
         };
         Ok(GetRecordsAnswer {
-            records: Records { shard, rest, encryption_changes: &found.encryption_changes },
+            records: Records { shard, rest, of: found },
             next_iterator: next.map(|token| token.seal(seed)),
             millis_behind_latest,
             child_shards,

@@ -102,8 +102,7 @@ pub(super) struct Stream {
     pub consumers: BTreeMap<Box<str>, Consumer>,
     /// The key that it would be encrypted with.
     pub key_id: Option<String>,
-    /// The first index of each run of records that are all encrypted or none: the second run, which is encrypted, the third,
-    /// which is not, and so on. Nothing is here before it was ever encrypted.
+    /// Between which records encryption began or ended: the first index behind each change, oldest first.
     #[serde(default)]
     pub encryption_changes: Vec<u64>,
     /// When StartStreamEncryption was called within the last day, oldest first.
@@ -208,6 +207,13 @@ impl Stream {
             self.encryption_changes.push(self.last_index + 1);
         }
         self.key_id = key_id;
+    }
+
+    /// Was the record of this index put while it was encrypted? Counted back from now, so that it is also right of data that
+    /// were kept before changes were noted.
+    pub fn was_encrypted(&self, index: u64) -> bool {
+        let since = self.encryption_changes.len() - self.encryption_changes.partition_point(|first| *first <= index);
+        self.key_id.is_some() != (since % 2 == 1)
     }
 
     /// Records that came before this are no longer to be read.
