@@ -291,7 +291,7 @@ impl Control {
             Event::Settled(_, worker, attachments) => job.on_settled(worker, attachments),
             Event::Failed(_, error) => {
                 tracing::debug!("job {id} failed: {error}");
-                let _ = job.error.get_or_insert(error);
+                job.on_failed(error);
             }
             Event::Finished(_, worker, counters) => {
                 if job.on_finished(worker, counters) {
@@ -299,7 +299,7 @@ impl Control {
                     running.job.release(&mut self.assignments);
                     let report = JobReport {
                         workers: running.job.counters(),
-                        error: running.job.error.take(),
+                        error: running.job.take_error(),
                         ledger: running.job.take_ledger(),
                     };
                     running.ending.set(report);

@@ -22,7 +22,7 @@ pub struct Job {
     workers: Vec<WorkerState>,
     /// See [`Job::take_begun`].
     begun: Vec<BegunBefore>,
-    pub(crate) error: Option<JobError>,
+    error: Option<JobError>,
     pub(crate) ledger: Ledger,
     /// Shards may open as long as nobody stops it, so it is not over when all have ended.
     endless: bool,
@@ -235,6 +235,11 @@ impl Job {
     pub fn on_stop(&mut self) {
         self.stopped = true;
         self.workers.iter_mut().for_each(|worker| worker.settled = false);
+    }
+
+    /// A worker cannot go on: the job ends. The first error is the reason, those that follow are its echoes.
+    pub fn on_failed(&mut self, error: JobError) {
+        let _ = self.error.get_or_insert(error);
     }
 
     /// A worker has forgotten the job. Returns whether it was the last.

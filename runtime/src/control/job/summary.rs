@@ -1,12 +1,18 @@
 //! What is said of a job at its end: the counters of its workers and its ledger.
 
 use super::Job;
+use crate::error::JobError;
 use crate::ledger::{Ledger, Reason};
 use crate::pipeline::RunCounters;
 
 impl Job {
+    /// Why it failed, if it did. Once, at the end.
+    pub fn take_error(&mut self) -> Option<JobError> {
+        self.error.take()
+    }
+
     /// The ledger, with what the workers counted over the whole run. Once, at the end.
-    pub(crate) fn take_ledger(&mut self) -> Ledger {
+    pub fn take_ledger(&mut self) -> Ledger {
         let counters = self.counters();
         let sum = |counter: fn(&RunCounters) -> u64| counters.iter().map(counter).sum::<u64>();
         let mut ledger = std::mem::take(&mut self.ledger);
@@ -43,7 +49,7 @@ impl Job {
     }
 
     /// Of each worker. Records that were between two workers at the end are open too, and counted at the first.
-    pub(crate) fn counters(&self) -> Vec<RunCounters> {
+    pub fn counters(&self) -> Vec<RunCounters> {
         let mut counters: Vec<RunCounters> =
             self.workers.iter().map(|worker| worker.finished.unwrap_or_default()).collect();
         let sent: u64 = counters.iter().map(|worker| worker.records_sent).sum();
