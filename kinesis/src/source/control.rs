@@ -57,12 +57,14 @@ impl StreamControl {
         Patience::at_start(fastrand::u64(..))
     }
 
-    /// Describes the stream and learns the service's time from the answer; gives the ARN.
+    /// Describes the stream and learns the service's time from the answer, and from that alone: between two of them lie
+    /// hours, in which a clock may be set, or this host sleep while the service's goes on. Gives the ARN.
     async fn describe(&mut self, patience: Patience) -> Result<String, JobError> {
         let calls = self.calls().await?;
         let stream = &self.source.stream;
         let (arn, timing) = patiently(stream, patience, Call::ListShards, || calls.describe(stream)).await?;
         if let Some(timing) = timing {
+            self.clock = ServiceClock::new();
             self.clock.on_answer(self.origin.timing(timing));
         }
         Ok(arn)

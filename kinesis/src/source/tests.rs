@@ -1,6 +1,6 @@
 //! Settings, and the part on control against a stream that is made up.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, UNIX_EPOCH};
 
 use weir_runtime::error::Kind;
@@ -15,11 +15,24 @@ use crate::client::{CallTiming, ErrorKind, GetRecordsAnswer, IteratorPosition, S
 struct Made {
     describes: RefCell<Vec<Result<(), ErrorKind>>>,
     dated: bool,
+    /// By how much its clock is further ahead of ours from one answer to the next, in ms.
+    steps_ms: i64,
+    answers: Cell<i64>,
 }
 
 impl Made {
     fn control(describes: &[Result<(), ErrorKind>], dated: bool, source: StreamSource) -> StreamControl {
-        let made = Rc::new(Made { describes: RefCell::new(describes.to_vec()), dated });
+        Made::stepping(describes, dated, 0, source)
+    }
+
+    fn stepping(
+        describes: &[Result<(), ErrorKind>],
+        dated: bool,
+        steps_ms: i64,
+        source: StreamSource,
+    ) -> StreamControl {
+        let describes = RefCell::new(describes.to_vec());
+        let made = Rc::new(Made { describes, dated, steps_ms, answers: Cell::new(0) });
         let connect: Connect = Rc::new(move || {
             let calls = Rc::clone(&made) as Rc<dyn ReadCalls>;
             Box::pin(async move { Ok(calls) })
@@ -36,7 +49,8 @@ impl ReadCalls for Made {
     fn describe(&self, stream: &str) -> Called<(String, Option<CallTiming>)> {
         let mut describes = self.describes.borrow_mut();
         let outcome = if describes.len() > 1 { describes.remove(0) } else { describes[0] };
-        let date_ms = self.dated.then(|| facade::wall_clock_ms() / 1_000 * 1_000);
+        let ahead_ms = self.answers.replace(self.answers.get() + 1) * self.steps_ms;
+        let date_ms = self.dated.then(|| (facade::wall_clock_ms() + ahead_ms) / 1_000 * 1_000);
         let (stream, now) = (stream.to_owned(), facade::now());
         Box::pin(async move {
             match outcome {
@@ -103,6 +117,21 @@ fn stop_time_is_not_before_the_services_clock() {
         stop >= EventTime::from_millis(now_ms) && stop <= EventTime::from_millis(now_ms + 3_000),
         "{stop:?} at {now_ms}"
     );
+}
+
+// A host that sleeps: our monotonic clock stood still, and the service's is ahead by as much.
+#[test]
+fn stop_time_after_the_host_slept_is_not_before_the_services_clock() {
+    for slept_ms in [600_000, -600_000] {
+        let (stop, now_ms) = facade::run_here(async {
+            let mut control = Made::stepping(&[Ok(())], true, slept_ms, latest());
+            control.prepare().await.unwrap();
+            let now_ms = facade::wall_clock_ms() + slept_ms;
+            (control.stop_time().await.unwrap().unwrap().as_millis(), now_ms)
+        })
+        .unwrap();
+        assert!((now_ms..now_ms + 3_000).contains(&stop), "{stop} at {now_ms}, after {slept_ms} ms");
+    }
 }
 
 #[test]
