@@ -8,6 +8,9 @@ pub enum Sabotage {
     /// An [`OwnerWatermark`](crate::OwnerWatermark) forgets the holds it is told of, at the start and when a parent is
     /// done: windows may then fire before the records of a shard that was not read yet.
     DropHold,
+    /// An [`OwnerWatermark`](crate::OwnerWatermark) holds for a child only until some worker says its next watermark, and not
+    /// until whoever reads the child has said so.
+    HoldUnacknowledged,
 }
 
 thread_local! {

@@ -10,6 +10,12 @@ pub enum Sabotage {
     LatestNotPinned,
     /// Nothing is taken off evidence for what is stamped and not yet readable.
     MarginForgotten,
+    /// Silence is taken as proved up to the moment its answer came, not only up to when it was asked for.
+    EvidenceOfReceipt,
+    /// The position stays at the start: an iterator that expired is taken anew there, and records come twice.
+    PositionNotKept,
+    /// A page of an answer has the position behind the whole answer: who reads on from there has never seen the rest.
+    PositionOfAnswer,
 }
 
 #[cfg(feature = "sabotage")]

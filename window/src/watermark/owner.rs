@@ -63,6 +63,9 @@ impl OwnerWatermark {
             assert!(before <= now, "the mark of worker {worker} falls from {before:?} to {now:?}");
         }
         self.workers[worker] = mark;
+        if releases_holds() {
+            self.holds.retain(|(_, parent), _| parent.is_none());
+        }
         self.rise();
     }
 
@@ -137,6 +140,14 @@ impl OwnerWatermark {
 fn drops_holds() -> bool {
     #[cfg(feature = "sabotage")]
     return crate::sabotage::is_planted(crate::sabotage::Sabotage::DropHold);
+    #[cfg(not(feature = "sabotage"))]
+    false
+}
+
+/// Whether a child's hold ends before the child is read, another such bug.
+fn releases_holds() -> bool {
+    #[cfg(feature = "sabotage")]
+    return crate::sabotage::is_planted(crate::sabotage::Sabotage::HoldUnacknowledged);
     #[cfg(not(feature = "sabotage"))]
     false
 }

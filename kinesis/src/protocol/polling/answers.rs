@@ -75,7 +75,9 @@ impl Polling {
         }
         // The client's decoder took the number from the service; one it cannot read is no place to resume from, and
         // the position stays where it was: records come twice rather than not at all.
-        if let Ok(sequence) = SequenceNumber::parse(&last) {
+        if let Ok(sequence) = SequenceNumber::parse(&last)
+            && !sabotage::is_planted(Sabotage::PositionNotKept)
+        {
             self.position = ReadFrom::After(sequence);
         }
     }
@@ -90,7 +92,8 @@ impl Polling {
     }
 
     fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
-        let proved_ms = match clock.earliest_ms(timing.sent) {
+        let receipt = sabotage::is_planted(Sabotage::EvidenceOfReceipt);
+        let proved_ms = match clock.earliest_ms(if receipt { timing.received } else { timing.sent }) {
             Some(sent_ms) => {
                 let forgotten = sabotage::is_planted(Sabotage::MarginForgotten);
                 Some(sent_ms.saturating_sub(if forgotten { 0 } else { self.settings.margin_ms }))

@@ -2,6 +2,7 @@
 
 use crate::protocol::id::SequenceNumber;
 use crate::protocol::position::ReadFrom;
+use crate::protocol::sabotage::{self, Sabotage};
 use crate::record::RecordBatch;
 
 /// Most records in a page.
@@ -65,7 +66,10 @@ impl Emission {
     }
 
     fn close(&mut self, open: &mut Page, frozen: Option<&ReadFrom>) {
-        let last = open.indices.last().map_or(0, |index| *index as usize + 1);
+        let mut last = open.indices.last().map_or(0, |index| *index as usize + 1);
+        if sabotage::is_planted(Sabotage::PositionOfAnswer) {
+            last = self.batch.len();
+        }
         let position =
             frozen.cloned().or_else(|| last_sequence(&self.batch, last)).unwrap_or_else(|| open.position.clone());
         let next = Page { indices: Vec::new(), position: position.clone() };
