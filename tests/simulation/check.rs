@@ -1,19 +1,47 @@
-//! What must hold in every history: order and completeness of folding, no watermark ahead of what is to come, and rows
-//! equal to a plain recount of the stream by arrival time.
+//! What must hold in every history: order and completeness of folding, no watermark ahead of what is to come, rows equal
+//! to a plain recount of the stream by arrival time, and every record that is in no row, or not in all of its rows,
+//! counted in the ledger.
 
 use std::collections::BTreeMap;
 
+use weir_runtime::ledger::{Ledger as Losses, Reason};
 use weir_runtime::pipeline::RunCounters;
 
 use super::history::History;
 use super::stage::Row;
 
-struct Put {
+/// How a history ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything up to the stop was counted.
+    Settled,
+    /// Its drain took longer than a drain may.
+    CutOff,
+    Cancelled,
+    Failed,
+}
+
+impl Ending {
+    pub fn name(self) -> &'static str {
+        match self {
+            Ending::Settled => "jobs that settled",
+            Ending::CutOff => "drains that were cut off",
+            Ending::Cancelled => "jobs that were cancelled",
+            Ending::Failed => "jobs that failed",
+        }
+    }
+}
+
+pub struct Put {
     /// Among all records of the stream.
-    number: u64,
-    sequence: String,
-    arrival_ms: i64,
-    key: String,
+    pub number: u64,
+    pub sequence: String,
+    /// By a clock that never goes back.
+    pub taken_ms: i64,
+    /// As the service's clock had it.
+    pub stamp_ms: i64,
+    pub key: String,
+    pub folded: bool,
 }
 
 /// The world's own notes of the stream, kept apart from everything under test.
@@ -28,6 +56,12 @@ pub struct Ledger {
     /// For each key the number of its last record folded.
     last_of_key: BTreeMap<String, u64>,
     folded: u64,
+    /// Records on their way to a worker that are stamped behind what it was told, by shard and sequence number.
+    behind: BTreeMap<(String, String), u64>,
+    /// Of those folded, how many, and by how much at most.
+    folded_behind: (u64, u64),
+    /// How far the service's clock has fallen.
+    fallen_ms: i64,
     start_ms: Option<i64>,
     stop_ms: Option<i64>,
     /// The service's time when the stop was fixed, which is later or the same.
@@ -47,6 +81,9 @@ impl Ledger {
             last_folded: BTreeMap::new(),
             last_of_key: BTreeMap::new(),
             folded: 0,
+            behind: BTreeMap::new(),
+            folded_behind: (0, 0),
+            fallen_ms: 0,
             start_ms: None,
             stop_ms: None,
             stopped_ms: i64::MAX,
@@ -64,7 +101,7 @@ impl Ledger {
     pub fn start_at(&mut self, start_ms: i64) {
         self.start_ms = Some(start_ms);
         for (shard, puts) in &self.shards {
-            let first = puts.iter().position(|put| put.arrival_ms >= start_ms).unwrap_or(puts.len());
+            let first = puts.iter().position(|put| put.taken_ms >= start_ms).unwrap_or(puts.len());
             let _ = self.next.insert(shard.clone(), first);
         }
     }
@@ -74,29 +111,59 @@ impl Ledger {
         (self.stop_ms, self.stopped_ms) = (Some(stop_ms), now_ms);
     }
 
-    pub fn on_put(&mut self, shard: &str, sequence: String, arrival_ms: i64, key: String) {
-        let number = self.puts;
-        self.puts += 1;
-        self.shards.entry(shard.to_owned()).or_default().push(Put { number, sequence, arrival_ms, key });
+    pub fn puts(&self) -> u64 {
+        self.puts
     }
 
-    /// Every record of a shard is folded once, in order, none left out; those of a key in order, whatever its shard.
+    pub fn on_put(&mut self, shard: &str, put: Put) {
+        let number = self.puts;
+        self.puts += 1;
+        self.shards.entry(shard.to_owned()).or_default().push(Put { number, ..put });
+    }
+
+    /// The service's clock is, or was, so far behind where it had been.
+    pub fn on_clock_fallen(&mut self, by_ms: i64) {
+        self.fallen_ms = by_ms;
+    }
+
+    /// Whether records may be late, because the service's clock stepped back by more than anything gives way.
+    fn may_be_late(&self) -> bool {
+        self.fallen_ms > self.history.unnoticed_ms()
+    }
+
+    /// A worker is given this record after evidence of a later time.
+    pub fn expect_behind(&mut self, shard: &str, sequence: String, by_ms: u64) {
+        let _ = self.behind.insert((shard.to_owned(), sequence), by_ms);
+    }
+
+    /// Every record of a shard is folded once, in order, none left out but what a stop holds back; those of a key in order,
+    /// whatever its shard.
     pub fn on_folded(&mut self, folded: &mut Vec<(String, String)>) -> Result<(), String> {
         for (shard, sequence) in folded.drain(..) {
             let next = self.next.entry(shard.clone()).or_default();
-            let expected = self.shards.get(&shard).and_then(|puts| puts.get(*next));
+            let puts = self.shards.get_mut(&shard).map_or(&mut [][..], Vec::as_mut_slice);
+            let held_back =
+                |put: &Put| put.sequence != sequence && self.stop_ms.is_some_and(|stop| put.stamp_ms > stop);
+            *next += puts[*next..].iter().take_while(|put| held_back(put)).count();
+            let expected = puts.get_mut(*next);
             let Some(expected) = expected else {
                 return Err(format!("{shard}: folded {sequence}, which was never put"));
             };
             if expected.sequence != sequence {
                 return Err(format!("{shard}: folded {sequence}, expected {}", expected.sequence));
             }
+            expected.folded = true;
             *next += 1;
             self.folded += 1;
             let before = self.last_of_key.insert(expected.key.clone(), expected.number);
             if before.is_some_and(|before| before > expected.number) {
                 let (key, number) = (&expected.key, expected.number);
                 return Err(format!("{shard}: folded record {number} of {key} after {before:?}"));
+            }
+            if !self.behind.is_empty()
+                && let Some(by_ms) = self.behind.remove(&(shard.clone(), sequence.clone()))
+            {
+                self.folded_behind = (self.folded_behind.0 + 1, self.folded_behind.1.max(by_ms));
             }
             let _ = self.last_folded.insert(shard, sequence);
         }
@@ -113,9 +180,13 @@ impl Ledger {
         Ok(())
     }
 
-    /// No owner's `W` exceeds the time of a record still to come, less the lag.
+    /// No owner's `W` exceeds the time of a record still to come, less the lag; and less what the service's clock has
+    /// fallen, if that is no more than margin and lag give way by. If it is more, there is nothing to hold.
     pub fn check_watermark(&self, watermark_ms: i64, now_ms: i64) -> Result<(), String> {
-        let lag_ms = self.history.lag_ms;
+        if self.may_be_late() {
+            return Ok(());
+        }
+        let lag_ms = self.history.lag_ms - self.fallen_ms;
         // Some shard is open at every moment, so a record may come now; but nothing is wanted beyond the stop.
         let wanted_ms = self.stop_ms.unwrap_or(i64::MAX);
         if now_ms <= wanted_ms && watermark_ms > now_ms.saturating_sub(lag_ms) {
@@ -123,19 +194,21 @@ impl Ledger {
         }
         for (shard, puts) in &self.shards {
             let next = self.next.get(shard).copied().unwrap_or_default();
-            let Some(put) = puts.get(next).filter(|put| put.arrival_ms <= wanted_ms) else {
+            let Some(put) = puts.get(next).filter(|put| put.stamp_ms <= wanted_ms) else {
                 continue;
             };
-            if watermark_ms > put.arrival_ms.saturating_sub(lag_ms) {
-                return Err(format!("W {watermark_ms}, but {shard} still brings {}, lag {lag_ms} ms", put.arrival_ms));
+            if watermark_ms > put.stamp_ms.saturating_sub(lag_ms) {
+                return Err(format!("W {watermark_ms}, but {shard} still brings {}, lag {lag_ms} ms", put.stamp_ms));
             }
         }
         Ok(())
     }
 
+    /// Records taken after the start and stamped up to a time.
     fn wanted(&self, up_to_ms: i64) -> impl Iterator<Item = &Put> {
         let start_ms = self.start_ms.unwrap_or(i64::MIN);
-        self.shards.values().flatten().filter(move |put| (start_ms..=up_to_ms).contains(&put.arrival_ms))
+        let puts = self.shards.values().flatten();
+        puts.filter(move |put| put.taken_ms >= start_ms && put.stamp_ms <= up_to_ms)
     }
 
     /// Records that windows had to count.
@@ -143,22 +216,67 @@ impl Ledger {
         self.wanted(self.stop_ms.unwrap_or(i64::MAX)).count() as u64
     }
 
-    /// The slow, obvious evaluator: every window that holds a record of up to this time, counted.
-    fn recount(&self, up_to_ms: i64) -> Windows {
+    /// Ends of the windows that a record is in.
+    fn windows_of(&self, put: &Put) -> impl Iterator<Item = (i64, String)> {
         let (size, slide) = (self.history.size_ms, self.history.slide_ms);
+        let (stamp_ms, key) = (put.stamp_ms, if self.history.keyed { put.key.clone() } else { String::new() });
+        let first = stamp_ms.div_euclid(slide) * slide + slide;
+        let ends = (0..).map(move |n| first + n * slide).take_while(move |end| end - size <= stamp_ms);
+        ends.map(move |end| (end, key.clone()))
+    }
+
+    /// The slow, obvious evaluator: every window that holds one of these records, counted.
+    fn recount<'a>(&'a self, puts: impl Iterator<Item = &'a Put>) -> Windows {
         let mut windows = BTreeMap::new();
-        for put in self.wanted(up_to_ms) {
-            let mut end = put.arrival_ms.div_euclid(slide) * slide + slide;
-            while end - size <= put.arrival_ms {
-                let key = if self.history.keyed { put.key.clone() } else { String::new() };
-                *windows.entry((end, key)).or_default() += 1;
-                end += slide;
-            }
-        }
+        puts.flat_map(|put| self.windows_of(put)).for_each(|window| *windows.entry(window).or_default() += 1);
         windows
     }
 
-    pub fn check_end(&self, rows: &[Row], counters: &[RunCounters]) -> Result<(), String> {
+    /// Records that were folded.
+    fn folded(&self) -> impl Iterator<Item = &Put> {
+        self.shards.values().flatten().filter(|put| put.folded)
+    }
+
+    pub fn check_end(
+        &self,
+        ending: Ending,
+        rows: &[Row],
+        counters: &[RunCounters],
+        losses: &Losses,
+    ) -> Result<(), String> {
+        let emitted = self.check_rows(ending, rows)?;
+        let total = |field: fn(&RunCounters) -> u64| counters.iter().map(field).sum::<u64>();
+        let said = Said {
+            folded: total(|c| c.records_folded),
+            late: total(|c| c.late),
+            partly_late: total(|c| c.partly_late),
+            open: total(|c| c.open),
+        };
+        let checked = match ending {
+            Ending::Settled => self.check_settled(&emitted, &said),
+            Ending::CutOff | Ending::Cancelled | Ending::Failed => self.check_cut(&emitted, &said),
+        };
+        checked.and_then(|()| self.check_said(&said)).map_err(|error| {
+            format!("{error}; {said:?}; {} were folded, {} wanted, {ending:?}", self.folded, self.counted())
+        })?;
+        let behind = counters.iter().map(|c| c.behind_evidence_ms_max).max().unwrap_or(0);
+        let behind = (total(|c| c.behind_evidence), behind);
+        if behind != self.folded_behind {
+            return Err(format!("behind evidence, in all and at most: {behind:?}, and not {:?}", self.folded_behind));
+        }
+        if behind.0 > 0 && !self.may_be_late() {
+            return Err(format!("{} records by up to {} ms behind evidence", behind.0, behind.1));
+        }
+        let (sent, received) = (total(|c| c.records_sent), total(|c| c.records_received));
+        // What is on its way at the end is open.
+        if sent != received && said.open == 0 {
+            return Err(format!("{sent} records left workers, {received} arrived"));
+        }
+        check_losses(losses, &said, behind.0)
+    }
+
+    /// What holds of rows however the job ended; gives the values by window.
+    fn check_rows(&self, ending: Ending, rows: &[Row]) -> Result<Windows, String> {
         let stop_ms = self.stop_ms.unwrap_or(i64::MAX);
         let mut emitted = BTreeMap::new();
         let mut last_end = BTreeMap::new();
@@ -180,31 +298,20 @@ impl Ledger {
             {
                 return Err(format!("worker {} emitted {} after {before}", row.worker, row.end_ms));
             }
-            self.check_promptness(row)?;
+            if ending == Ending::Settled {
+                self.check_promptness(row)?;
+            }
         }
-        let total = |field: fn(&RunCounters) -> u64| counters.iter().map(field).sum::<u64>();
-        let counted = (total(|c| c.records_folded), total(|c| c.late), total(|c| c.partly_late), total(|c| c.open));
-        self.check_values(&emitted, stop_ms)
-            .map_err(|error| format!("{error}; folded, late, partly late, open: {counted:?} of {}", self.folded))?;
-        if counted != (self.folded, 0, 0, 0) || self.folded < self.counted() || total(|c| c.behind_evidence) > 0 {
-            return Err(format!(
-                "folded, late, partly late, open: {counted:?}; {} were folded, {} wanted",
-                self.folded,
-                self.counted()
-            ));
-        }
-        let (sent, received) = (total(|c| c.records_sent), total(|c| c.records_received));
-        if sent != received {
-            return Err(format!("{sent} records left workers, {received} arrived"));
-        }
-        Ok(())
+        Ok(emitted)
     }
 
     /// Windows up to the stop are exact. Those that reach beyond it hold what came before it, and perhaps some of what
-    /// came after and was folded before its worker heard of the stop.
-    fn check_values(&self, emitted: &Windows, stop_ms: i64) -> Result<(), String> {
-        let (least, most) = (self.recount(stop_ms), self.recount(i64::MAX));
-        for (window, value) in &least {
+    /// came after and was folded before its worker heard of the stop. What the service's clock made late is missing,
+    /// exactly as often as the counters say.
+    fn check_settled(&self, emitted: &Windows, said: &Said) -> Result<(), String> {
+        let stop_ms = self.stop_ms.unwrap_or(i64::MAX);
+        let (least, most) = (self.recount(self.wanted(stop_ms)), self.recount(self.wanted(i64::MAX)));
+        for (window, value) in least.iter().filter(|_| !self.may_be_late()) {
             if emitted.get(window).is_none_or(|emitted| emitted < value) {
                 return Err(format!("{window:?} holds {value} records, emitted {:?}", emitted.get(window)));
             }
@@ -215,10 +322,62 @@ impl Ledger {
                 return Err(format!("{window:?} emitted {value}, but holds {:?}", bound.get(window)));
             }
         }
+        if said.open > 0 {
+            // A clock that fell by minutes before the stop leaves records with stamps behind it; what of them was on its way
+            // when their worker had settled is in no window that the stop wants.
+            return if self.may_be_late() {
+                self.check_cut(emitted, said)
+            } else {
+                Err("a settled job is open".to_owned())
+            };
+        }
+        if self.folded < self.counted() && !self.may_be_late() {
+            return Err("a job that has settled has read everything".to_owned());
+        }
         let (size, slide) = (self.history.size_ms.unsigned_abs(), self.history.slide_ms.unsigned_abs());
-        let sum: u64 = emitted.values().sum();
-        if size % slide == 0 && self.folded == self.counted() && sum != size / slide * self.folded {
-            return Err(format!("windows sum to {sum}, expected {} times {} records", size / slide, self.folded));
+        let (each, sum) = (size / slide, emitted.values().sum::<u64>());
+        // A record that is partly late is missing in one of two windows. Not even there, if its key's row was still to
+        // come: the counter is of windows that have begun to be emitted, and that is done in slices.
+        let sliced = self.history.keyed || self.history.budget.start < 4_096;
+        let (least, most) = match each {
+            _ if size % slide != 0 => return Ok(()),
+            1 => (said.late, said.late),
+            2 if sliced => (2 * said.late, 2 * said.late + said.partly_late),
+            2 => (2 * said.late + said.partly_late, 2 * said.late + said.partly_late),
+            _ => (0, 0),
+        };
+        if !(sum + least..=sum + most).contains(&(each * self.folded)) {
+            return Err(format!("windows sum to {sum}, {least} to {most} are missing, of {each} a record"));
+        }
+        Ok(())
+    }
+
+    /// What was emitted before the end is exact; of each record that is not in all of its windows the ledger knows.
+    fn check_cut(&self, emitted: &Windows, said: &Said) -> Result<(), String> {
+        let most = self.recount(self.wanted(i64::MAX));
+        let mut whole = 0;
+        for put in self.folded() {
+            whole += u64::from(self.windows_of(put).all(|window| emitted.contains_key(&window)));
+        }
+        for (window, value) in emitted {
+            let held = most.get(window).copied().unwrap_or(0);
+            let reaches_beyond_stop = self.stop_ms.is_some_and(|stop_ms| window.0 - 1 > stop_ms);
+            if held < *value || (held > *value && !self.may_be_late() && !reaches_beyond_stop) {
+                return Err(format!("{window:?} emitted {value}, but holds {held}"));
+            }
+        }
+        if said.open + said.late + said.partly_late + whole < self.folded {
+            return Err(format!("only {whole} are in all of their windows"));
+        }
+        Ok(())
+    }
+
+    fn check_said(&self, said: &Said) -> Result<(), String> {
+        if said.folded != self.folded || said.open + said.late > self.folded {
+            return Err("wrongly counted".to_owned());
+        }
+        if said.late + said.partly_late > 0 && !self.may_be_late() {
+            return Err("late, and the service's clock is not why".to_owned());
         }
         Ok(())
     }
@@ -243,4 +402,30 @@ impl Ledger {
         });
         shards.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// What the workers counted.
+#[derive(Debug)]
+struct Said {
+    folded: u64,
+    late: u64,
+    partly_late: u64,
+    open: u64,
+}
+
+/// The job's ledger has an entry for each kind of loss, and no other.
+fn check_losses(losses: &Losses, said: &Said, behind: u64) -> Result<(), String> {
+    let expected = [
+        (Reason::Late, said.late),
+        (Reason::PartlyLate, said.partly_late),
+        (Reason::BehindEvidence, behind),
+        (Reason::Open, said.open),
+    ];
+    let expected: BTreeMap<Reason, Option<u64>> =
+        expected.into_iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason, Some(count))).collect();
+    let entries: BTreeMap<Reason, Option<u64>> = losses.entries().map(|entry| (entry.reason, entry.records)).collect();
+    if entries != expected {
+        return Err(format!("the ledger says {entries:?}, and not {expected:?}"));
+    }
+    Ok(())
 }

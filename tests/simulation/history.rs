@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use weir_window::{WindowSpec, millis};
 
+use super::faults::Faults;
+
 /// One history's settings. Everything else that is random comes from the same seed, later.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -29,9 +31,11 @@ pub struct History {
     pub start_delay_us: Range<u64>,
     pub turn_every_us: Range<u64>,
     pub call_delay_us: Range<u64>,
-    /// Of 1 000 calls, how many lose their request, lose their answer, are throttled, fail with a 5xx.
+    /// Of 1 000 calls, how many lose their request, lose their answer, have it cut half-way, are throttled, fail with a
+    /// 5xx. Those whose answer is lost or cut have been served.
     pub lost_requests: u64,
     pub lost_answers: u64,
+    pub cut_answers: u64,
     pub throttled: u64,
     pub unavailable: u64,
     /// Of 1 000 reads, how many find their iterator expired; of 1 000 listings, how many are behind.
@@ -55,8 +59,13 @@ pub struct History {
     pub control_delay_us: Range<u64>,
     /// A record can be read so long after it was stamped: no longer than the margin, or the margin would be wrong.
     pub visible_after_ms: i64,
-    /// The stop is that of a job that runs until now, not that of a drain.
+    /// The job runs until now: its stop is fixed at its start. Otherwise it is drained.
     pub until_now: bool,
+    /// Records after which nobody puts any more.
+    pub records_max: u64,
+    /// Bytes of a record's data.
+    pub data_bytes: usize,
+    pub faults: Faults,
 }
 
 fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
@@ -71,7 +80,7 @@ impl History {
         let faulty = rng.bool();
         let mut per_mille = |max: u64| if faulty { rng.u64(0..=max) } else { 0 };
         let (lost_requests, lost_answers) = (per_mille(60), per_mille(60));
-        let (throttled, unavailable) = (per_mille(100), per_mille(60));
+        let (cut_answers, throttled, unavailable) = (per_mille(60), per_mille(100), per_mille(60));
         let (expired, stale_listings) = (per_mille(60), per_mille(500));
         let slow = rng.u8(..4) == 0;
         let margin_ms = pick(rng, &[0, 0, 40, 1_000]);
@@ -87,7 +96,10 @@ impl History {
                 ((200_000, 3_000_000), 9),
             ],
         );
-        History {
+        let lag_ms = pick(rng, &[0, 0, 50, 400, 3_000]);
+        let run_ms = rng.i64(500..6_000);
+        let visible_after_ms = rng.i64(0..=margin_ms);
+        let history = History {
             seed,
             workers: pick(rng, &[1, 2, 2, 3, 16]),
             queue_capacity: pick(rng, &[1, 16]),
@@ -96,11 +108,11 @@ impl History {
             keys: pick(rng, &[1, 3, 10, 200]),
             size_ms,
             slide_ms,
-            lag_ms: pick(rng, &[0, 0, 50, 400, 3_000]),
+            lag_ms,
             margin_ms,
             latest: rng.bool(),
             before_ms: pick(rng, &[0, 10, 700, 5_000]),
-            run_ms: rng.i64(500..6_000),
+            run_ms,
             publish_after_stop: rng.bool(),
             put_every_us: every.into_range(),
             burst_max,
@@ -109,6 +121,7 @@ impl History {
             call_delay_us: if slow { 1_000..400_000 } else { 100..20_000 },
             lost_requests,
             lost_answers,
+            cut_answers,
             throttled,
             unavailable,
             expired,
@@ -124,9 +137,52 @@ impl History {
             update_delay_ms: pick(rng, &[1, 30, 400]),
             discover_every_ms: pick(rng, &[0, 900]),
             control_delay_us: if slow { 0..300_000 } else { 0..3_000 },
-            visible_after_ms: rng.i64(0..=margin_ms),
+            visible_after_ms,
             until_now: rng.u8(..3) == 0,
+            records_max: if rng.u8(..50) == 0 { 40_000 } else { 4_000 },
+            data_bytes: 5,
+            faults: Faults::default(),
+        };
+        history.with_faults(&mut fastrand::Rng::with_seed(seed ^ 0xfa_0175))
+    }
+
+    /// Draws what else goes wrong, and makes the history fit it.
+    fn with_faults(self, rng: &mut fastrand::Rng) -> History {
+        let faults = Faults::of(rng, self.run_ms, self.unnoticed_ms());
+        let mut history = History { faults, ..self };
+        if history.may_make_late() {
+            // Each record is in one window or in two: then the counters say exactly what windows must lack.
+            (history.size_ms, history.slide_ms) = pick(rng, &[(1_000, 500), (500, 500)]);
         }
+        if history.faults.limits.is_some() && rng.u8(..3) == 0 {
+            // A mebibyte a second goes into a shard and 2 MiB out of it: what waits at the start makes pages of 10 MiB,
+            // behind which a shard is closed for seconds.
+            history.data_bytes = pick(rng, &[20_000, 100_000, 500_000]);
+            history.before_ms = 13_000;
+            history.run_ms += 10_000;
+            history.shards = history.shards.min(2);
+            history.latest = false;
+            history.put_every_us = 20_000..200_000;
+            history.burst_max = 3;
+            history.records_max = 48_000_000 / history.data_bytes as u64;
+        }
+        history
+    }
+
+    /// By how much the service's clock may step back without making a record late: evidence gives way by what the margin
+    /// has beyond what is stamped and not yet readable, what was folded by the lag.
+    pub fn unnoticed_ms(&self) -> i64 {
+        self.lag_ms.min(self.margin_ms - self.visible_after_ms)
+    }
+
+    /// Whether the service's clock steps back by more than that.
+    pub fn may_make_late(&self) -> bool {
+        self.faults.may_make_late(self.unnoticed_ms())
+    }
+
+    /// How long a drain may take, as the program has it.
+    pub fn drain_patience_ms(&self) -> i64 {
+        self.size_ms + self.lag_ms + self.margin_ms + 4_000
     }
 
     /// A few records, and then hours of silence.
@@ -145,6 +201,7 @@ impl History {
             call_delay_us: 100..20_000,
             lost_requests: 0,
             lost_answers: 0,
+            cut_answers: 0,
             throttled: 0,
             unavailable: 0,
             expired: 0,
@@ -155,6 +212,11 @@ impl History {
             reshard_every_ms: 0,
             discover_every_ms: 30_000,
             control_delay_us: 0..3_000,
+            until_now: false,
+            faults: Faults::default(),
+            data_bytes: 5,
+            size_ms: 1_000,
+            slide_ms: 500,
             ..calm
         }
     }
@@ -163,7 +225,10 @@ impl History {
     /// `None`. Lag and margin, a second of an idle shard's pace, a second by which a whole-second `Date` may be off, and
     /// some turns and calls.
     pub fn promptness_ms(&self) -> Option<i64> {
-        let calm = self.lost_requests + self.lost_answers + self.throttled + self.unavailable + self.expired == 0
+        let lossless = self.lost_requests + self.lost_answers + self.cut_answers == 0;
+        let calm = lossless
+            && self.throttled + self.unavailable + self.expired == 0
+            && self.faults.are_none()
             && self.sink_refuses == 0
             && self.empty_page_one_in == 0
             && self.reshard_every_ms == 0

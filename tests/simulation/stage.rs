@@ -4,12 +4,13 @@
 //! what they share is a thread-local of the world's.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use weir_kinesis::record::Record;
 use weir_runtime::error::JobError;
 use weir_runtime::pipeline::{Pipeline, PipelineFn, WindowResult};
-use weir_runtime::sink::{Sink, SinkContext, SinkWriter};
+use weir_runtime::sink::{Sink, SinkContext, SinkCounters, SinkWriter};
 use weir_runtime::source::{
     Inlet, Listing, LocalFuture, NativeTimestamps, ShardListing, Source, SourceControl, SourceReader,
 };
@@ -126,12 +127,13 @@ impl<K: KeyText + 'static> Sink<WindowResult<u64, K>> for Rows {
         "rows".to_owned()
     }
     fn open(&self, cx: &SinkContext) -> Box<dyn SinkWriter<WindowResult<u64, K>>> {
-        Box::new(RowWriter { worker: cx.worker })
+        Box::new(RowWriter { worker: cx.worker, counters: cx.counters.clone() })
     }
 }
 
 struct RowWriter {
     worker: usize,
+    counters: Rc<SinkCounters>,
 }
 
 impl<K: KeyText> SinkWriter<WindowResult<u64, K>> for RowWriter {
@@ -144,6 +146,7 @@ impl<K: KeyText> SinkWriter<WindowResult<u64, K>> for RowWriter {
     }
     fn write(&mut self, items: &mut Vec<WindowResult<u64, K>>) {
         let worker = self.worker;
+        self.counters.written.set(self.counters.written.get() + items.len() as u64);
         let (taken_ms, knew_the_stop) = with(|shared| (shared.now_ms, shared.stopped.contains(&worker)));
         let rows = items.drain(..).map(|row| Row {
             end_ms: row.end.as_millis(),

@@ -4,10 +4,13 @@ use weir_kinesis::local::model::{ListShardsRequest, ShardDescription};
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::ServiceClock;
 use weir_runtime::control::{Assignments, Job};
-use weir_runtime::pipeline::{DrainedShard, SourceStart};
+use weir_runtime::error::JobError;
+use weir_runtime::ledger::Ledger as Losses;
+use weir_runtime::pipeline::{DrainedShard, RunCounters, SourceStart};
 use weir_runtime::source::{Listing, ShardListing, StartPosition, Stop};
 use weir_window::EventTime;
 
+use super::super::check::Ending;
 use super::workers::Order;
 use super::{Event, STREAM, World};
 
@@ -16,6 +19,8 @@ use super::{Event, STREAM, World};
 pub enum Report {
     Drained(DrainedShard),
     Settled(usize, usize),
+    Failed(JobError),
+    Finished(usize, Box<RunCounters>),
 }
 
 pub struct Control {
@@ -25,8 +30,7 @@ pub struct Control {
     orders_ns: Vec<u64>,
     /// The same for what workers report.
     reports_ns: Vec<u64>,
-    pub clock: ServiceClock,
-    finished: bool,
+    over: bool,
 }
 
 impl Control {
@@ -36,21 +40,30 @@ impl Control {
             assignments: Assignments::new(worker_count),
             orders_ns: vec![0; worker_count],
             reports_ns: vec![0; worker_count],
-            clock: ServiceClock::new(),
-            finished: false,
+            over: false,
         }
     }
 
-    pub fn is_finished(&self) -> bool {
-        self.finished
+    /// Whether every worker has forgotten the job.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub fn force_finish(&mut self) -> bool {
+        self.job.as_mut().expect("submitted before").force_finish()
+    }
+
+    /// What the workers counted, and what the job's ledger says.
+    pub fn take_end(&mut self) -> (Vec<RunCounters>, Losses) {
+        let job = self.job.as_mut().expect("submitted before");
+        (job.counters(), job.take_ledger())
     }
 }
 
 impl World {
     /// What control does before any worker begins: list, pin `T0`, assign.
     pub(super) fn submit(&mut self) {
-        self.control.clock.on_answer(self.timing_now());
-        let t0 = self.control.clock.earliest_ms(self.now()).expect("it has a sample");
+        let t0 = self.clock_now().earliest_ms(self.now()).expect("it has a sample");
         let position = if self.history.latest {
             self.ledger.start_at(t0);
             ReadFrom::AtTimestamp(t0)
@@ -72,10 +85,20 @@ impl World {
         for (worker, attachment) in attached {
             self.order(worker, Order::Attach(attachment));
         }
+        if self.history.until_now {
+            self.stop();
+        }
+    }
+
+    /// The service's clock as control knows it: from the answer to a call that it makes then and there.
+    fn clock_now(&self) -> ServiceClock {
+        let mut clock = ServiceClock::new();
+        clock.on_answer(self.timing_now());
+        clock
     }
 
     pub(super) fn list(&mut self) -> Vec<ShardDescription> {
-        let now_ms = self.service_ms();
+        let now_ms = self.model_ms();
         let answer = self.model.list_shards(now_ms, ListShardsRequest::of(STREAM)).expect("the stream is there");
         assert_eq!(answer.next_token, None, "histories have few shards");
         answer.shards
@@ -83,23 +106,34 @@ impl World {
 
     /// Control asks again, and learns later what was there.
     pub(super) fn discover(&mut self) {
-        let shards = self.list().iter().map(|shard| listing(shard, &ReadFrom::TrimHorizon)).collect();
+        let mut shards: Vec<ShardListing> =
+            self.list().iter().map(|shard| listing(shard, &ReadFrom::TrimHorizon)).collect();
+        if self.rng.u64(..1_000) < self.history.stale_listings {
+            self.see("listings that were behind");
+            let _ = shards.pop();
+        }
+        let history = &self.history;
+        let failing = history.lost_requests + history.lost_answers + history.throttled + history.unavailable;
+        let fails = self.rng.u64(..1_000) < failing;
         let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;
-        self.schedule(self.now_ns + delay_ns, Event::Discovered(shards));
+        self.schedule(self.now_ns + delay_ns, Event::Discovered((!fails).then_some(shards)));
         let period_ns = self.history.discover_every_ms.unsigned_abs() * super::NS_PER_MS;
         self.schedule(self.now_ns + period_ns, Event::Discover);
     }
 
-    pub(super) fn on_discovered(&mut self, shards: Vec<ShardListing>) {
-        if self.ledger.stop_ms().is_none() {
-            let job = self.control.job.as_mut().expect("submitted before");
-            job.on_listing(0, shards, 0);
-            self.attach();
-        }
+    pub(super) fn on_discovered(&mut self, shards: Option<Vec<ShardListing>>) {
+        let Some(shards) = shards else {
+            return self.see("listings of control that failed");
+        };
+        // Our wall clock may show anything: it is for people, and nothing is decided by it.
+        let wall_ms = self.service_ms() + self.rng.i64(-600_000..600_000);
+        let job = self.control.job.as_mut().expect("submitted before");
+        job.on_listing(0, shards, wall_ms);
+        self.attach();
     }
 
     /// Sends an order, behind those sent before.
-    fn order(&mut self, worker: usize, order: Order) {
+    pub(super) fn order(&mut self, worker: usize, order: Order) {
         let delay_ns = self.draw(&self.history.control_delay_us.clone()) * 1_000;
         let at_ns = (self.now_ns + delay_ns).max(self.control.orders_ns[worker]);
         self.control.orders_ns[worker] = at_ns;
@@ -122,9 +156,20 @@ impl World {
                 self.attach();
             }
             Report::Settled(worker, attachments) => job.on_settled(worker, attachments),
+            Report::Failed(error) => job.on_failed(error),
+            Report::Finished(worker, counters) => {
+                self.control.over = job.on_finished(worker, *counters);
+                return;
+            }
         }
         let job = self.control.job.as_mut().expect("submitted before");
-        self.control.finished |= job.begin_finish();
+        if job.begin_finish() {
+            self.ending = match job.take_error() {
+                Some(_) => Ending::Failed,
+                None => Ending::Settled,
+            };
+            self.finish_all();
+        }
     }
 
     fn attach(&mut self) {
@@ -141,13 +186,16 @@ impl World {
 
     /// Fixes `T_stop`, not before the true time, and tells the workers, each when its order arrives.
     pub(super) fn stop(&mut self) {
-        self.control.clock.on_answer(self.timing_now());
-        let stop_ms = self.control.clock.latest_ms(self.now()).expect("it has samples");
+        let stop_ms = self.clock_now().latest_ms(self.now()).expect("it has a sample");
         self.ledger.stop_at(stop_ms, self.service_ms());
         self.control.job.as_mut().expect("submitted before").on_stop();
         let end = EventTime::from_millis(stop_ms);
         let stop = if self.history.until_now { Stop::Until(end) } else { Stop::Drain(Some(end)) };
         (0..self.history.workers).for_each(|worker| self.order(worker, Order::Stop(stop)));
+        if !self.history.until_now && self.history.faults.impatient {
+            let patience_ns = self.history.drain_patience_ms().unsigned_abs() * super::NS_PER_MS;
+            self.schedule(self.now_ns + patience_ns, Event::Cancel);
+        }
     }
 }
 

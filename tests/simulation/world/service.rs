@@ -1,15 +1,19 @@
-//! The service in the world: the stream model behind calls that are delayed, lost, throttled or answered from behind.
+//! The service in the world: the stream model, who else puts into it and reads from it, and how it answers.
 
 use std::sync::Arc;
 
-use weir_kinesis::local::model::{IteratorPosition, PutEntry, ShardDescription};
+use weir_kinesis::local::model::{ErrorCode, IteratorPosition, PutEntry, ShardDescription};
 use weir_kinesis::protocol::polling::{Action, Input, IteratorFrom};
 use weir_kinesis::protocol::service_clock::Timing;
 use weir_kinesis::protocol::{ErrorKind, HashKeyRange, Moment, ShardInfo};
 use weir_kinesis::record::RecordBatchBuilder;
 
+use super::super::check::Put;
 use super::super::reader::answer_of;
-use super::{CALL_TIMEOUT_NS, Event, NS_PER_MS, STREAM, World};
+use super::{Event, NS_PER_MS, STREAM, World};
+
+/// Data of the largest record.
+static DATA: [u8; 500_000] = [b'.'; 500_000];
 
 /// More open shards than this are not split any further.
 const OPEN_SHARDS_MAX: usize = 7;
@@ -19,23 +23,30 @@ const RESHARDS_MAX: u64 = 100;
 
 impl World {
     pub(super) fn put(&mut self) {
-        if self.ledger.stop_ms().is_some() && !self.history.publish_after_stop {
+        let stopped = self.ledger.stop_ms().is_some() && !self.history.publish_after_stop;
+        if stopped || self.ledger.puts() >= self.history.records_max {
             return;
         }
-        let now_ms = self.service_ms();
+        // The model takes the later of its own time and this one, and stamps with this one.
+        let (stamp_ms, taken_ms) = (self.service_ms(), self.model_ms());
+        let _ = self.list();
+        let data = bytes::Bytes::from_static(&DATA[..self.history.data_bytes]);
         let keys: Vec<String> = (0..self.rng.u64(1..=self.history.burst_max))
             .map(|_| format!("key-{}", self.rng.u64(..self.history.keys)))
             .collect();
-        let entries = keys.iter().map(|key| PutEntry {
-            partition_key: key,
-            explicit_hash_key: None,
-            data: bytes::Bytes::from_static(b"tweet"),
-        });
+        let entries =
+            keys.iter().map(|key| PutEntry { partition_key: key, explicit_hash_key: None, data: data.clone() });
         let entries = entries.collect();
-        let placed = self.model.put_records(now_ms, STREAM, entries).expect("small records are taken");
+        let placed = self.model.put_records(stamp_ms, STREAM, entries).expect("small records are taken");
         for (key, placed) in keys.into_iter().zip(placed) {
-            let placed = placed.expect("no limits in histories");
-            self.ledger.on_put(&placed.shard.to_string(), placed.sequence.to_string(), now_ms, key);
+            // Nobody puts again what its shard refused: it is not in the stream.
+            match placed {
+                Ok(placed) => {
+                    let (shard, sequence) = (placed.shard.to_string(), placed.sequence.to_string());
+                    self.ledger.on_put(&shard, Put { number: 0, sequence, taken_ms, stamp_ms, key, folded: false });
+                }
+                Err(_) => self.see("puts throttled by the limits"),
+            }
         }
         let next_us = self.draw(&self.history.put_every_us.clone());
         self.schedule(self.now_ns + next_us * 1_000, Event::Put);
@@ -43,7 +54,7 @@ impl World {
 
     /// Splits a shard or merges two. Refused while the last one is under way, as by the service.
     pub(super) fn reshard(&mut self) {
-        let now_ms = self.service_ms();
+        let now_ms = self.model_ms();
         let mut open: Vec<ShardDescription> =
             self.list().into_iter().filter(|shard| shard.last_sequence.is_none()).collect();
         open.sort_by_key(|shard| shard.range.first);
@@ -58,7 +69,10 @@ impl World {
             let (one, other) = (open[first].id.to_string(), open[first + 1].id.to_string());
             self.model.merge_shards(now_ms, STREAM, &one, &other)
         };
-        self.reshards += u64::from(done.is_ok());
+        if done.is_ok() {
+            self.reshards += 1;
+            self.see(if split { "splits" } else { "merges" });
+        }
         let goes_on = self.ledger.stop_ms().is_none() || self.history.publish_after_stop;
         if goes_on && self.reshards < RESHARDS_MAX {
             let period_ns = self.history.reshard_every_ms.unsigned_abs() * NS_PER_MS;
@@ -67,26 +81,13 @@ impl World {
         }
     }
 
-    /// The service takes a request and answers it, unless the answer is lost.
-    pub(super) fn serve(&mut self, reader: usize, action: &Action, sent: Moment) {
-        let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;
-        let fate = self.rng.u64(..1_000);
-        let history = &self.history;
-        let bounds = [history.lost_answers, history.throttled, history.unavailable, history.expired];
-        if fate < bounds[0] {
-            return self.fail(reader, ErrorKind::Timeout, CALL_TIMEOUT_NS);
-        } else if fate < bounds[0] + bounds[1] {
-            return self.fail(reader, ErrorKind::Throttled, delay_ns);
-        } else if fate < bounds[..3].iter().sum() {
-            return self.fail(reader, ErrorKind::Unavailable, delay_ns);
-        } else if fate < bounds.iter().sum() && matches!(action, Action::FetchRecords { .. }) {
-            return self.fail(reader, ErrorKind::ExpiredIterator, delay_ns);
-        }
-        let now_ms = self.service_ms();
+    /// What the service answers to a request that has reached it.
+    pub(super) fn answer(&mut self, reader: usize, action: &Action, sent: Moment, delay_ns: u64) -> Input {
+        let now_ms = self.model_ms();
         let timing = Timing {
             sent,
             received: Moment::from_nanos(self.now_ns + delay_ns),
-            date_ms: Some(now_ms.div_euclid(1_000) * 1_000),
+            date_ms: Some(self.service_ms().div_euclid(1_000) * 1_000),
         };
         let shard = self.readers[reader].shard.clone();
         let input = match action {
@@ -109,17 +110,57 @@ impl World {
                 let mut shards: Vec<ShardInfo> = self.list().iter().map(info).collect();
                 // A listing may be behind: what opened last is not in it.
                 if self.rng.u64(..1_000) < self.history.stale_listings {
+                    self.see("listings that were behind");
                     let _ = shards.pop();
                 }
                 Ok(Input::Shards(shards))
             }
             other => unreachable!("no call: {other:?}"),
         };
-        let input = input.unwrap_or_else(|error| Input::Failed {
-            kind: ErrorKind::InvalidArgument,
-            message: format!("{}: {}", error.code.name(), error.message),
-        });
-        self.schedule(self.now_ns + delay_ns, Event::Answer { reader, input: Box::new(input) });
+        if let Ok(Input::Records(answer)) = &input
+            && answer.batch.payload_bytes() > 2 << 20
+        {
+            self.see("answers of more than a second's bytes");
+        }
+        input.unwrap_or_else(|error| {
+            let kind = match error.code {
+                ErrorCode::ProvisionedThroughputExceeded => ErrorKind::Throttled,
+                ErrorCode::ExpiredIterator => ErrorKind::ExpiredIterator,
+                ErrorCode::ResourceNotFound => ErrorKind::NotFound,
+                _ => ErrorKind::InvalidArgument,
+            };
+            match (kind, action) {
+                (ErrorKind::Throttled, Action::FetchIterator(_)) => self.see("iterators throttled by the limits"),
+                (ErrorKind::Throttled, _) => self.see("reads throttled by the limits"),
+                (ErrorKind::ExpiredIterator, _) => self.see("iterators expired by the clock"),
+                _ => {}
+            }
+            Input::Failed { kind, message: format!("{}: {}", error.code.name(), error.message) }
+        })
+    }
+
+    /// Another consumer reads every open shard, and needs an iterator now and then.
+    pub(super) fn rival(&mut self) {
+        let Some(limits) = self.history.faults.limits.clone() else {
+            return;
+        };
+        let now_ms = self.model_ms();
+        for shard in self.list() {
+            let shard = shard.id.to_string();
+            // Now and then it asks for all that a second gives, as consumers do that have just been started.
+            for _ in 0..self.rng.u32(1..=5) {
+                let iterator = self.model.get_shard_iterator(now_ms, STREAM, &shard, IteratorPosition::Latest);
+                if let Ok(iterator) = iterator
+                    && self.rng.bool()
+                    && self.model.get_records(now_ms, &iterator, None).is_ok()
+                {
+                    self.see("reads of another consumer");
+                }
+            }
+        }
+        let period_ns = limits.rival_every_ms.unsigned_abs() * NS_PER_MS;
+        let next_ns = self.now_ns + self.rng.u64(period_ns / 2..period_ns * 3 / 2);
+        self.schedule(next_ns, Event::Rival);
     }
 }
 

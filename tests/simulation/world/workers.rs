@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use weir_kinesis::protocol::polling::{Polling, PollingSettings};
+use weir_kinesis::protocol::polling::Polling;
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::ServiceClock;
+use weir_runtime::error::JobError;
 use weir_runtime::pipeline::SourceStart;
 use weir_runtime::signal::{Listener, signal};
 use weir_runtime::sink::{SinkContext, SinkCounters};
@@ -25,6 +26,7 @@ pub enum Order {
     Attach(Attachment),
     Await(usize, ShardName, bool),
     Stop(Stop),
+    Finish,
 }
 
 #[derive(Default)]
@@ -36,12 +38,20 @@ pub struct Worker {
     awake: bool,
     attachments: usize,
     settled: bool,
-    stop: Option<Stop>,
+    pub stop: Option<Stop>,
+    /// A reader's error that the worker has not seen yet.
+    pub failure: Option<JobError>,
+    pub failed: bool,
+    pub finished: bool,
 }
 
 impl World {
     pub(super) fn on_order(&mut self, worker: usize, order: Order) {
+        if self.workers[worker].finished {
+            return;
+        }
         match order {
+            Order::Finish => return self.finish_here(worker),
             Order::Start(starts) => self.start(worker, starts),
             Order::Attach(attachment) => self.attach_here(worker, attachment),
             Order::Await(source, shard, awaited) => self.run_of(worker).on_awaited(source, &shard, awaited),
@@ -94,13 +104,7 @@ impl World {
         // The future is the real driver's; here the world reads.
         drop(self.run_of(worker).attach(attachment));
         let inlet = stage::with(|shared| shared.inlet.take()).expect("attached just now");
-        let settings = PollingSettings {
-            margin_ms: self.history.margin_ms,
-            seed: self.rng.u64(..),
-            // Five calls a second: fewer records a call and a busy history would take hours of its time.
-            records_per_call_max: [1_500, 10_000][self.rng.usize(..2)],
-            ..PollingSettings::default()
-        };
+        let settings = self.polling_settings();
         let mut machine = Polling::new(settings, name.clone(), position);
         if let Some(stop) = self.workers[worker].stop {
             machine.stop_at(stop_ms(stop));
@@ -120,7 +124,8 @@ impl World {
     }
 
     pub(super) fn wake(&mut self, worker: usize) {
-        if self.workers[worker].run.is_some() && !std::mem::replace(&mut self.workers[worker].awake, true) {
+        let turns = self.workers[worker].run.is_some() && !self.workers[worker].finished;
+        if turns && !std::mem::replace(&mut self.workers[worker].awake, true) {
             let next_us = self.draw(&self.history.turn_every_us.clone());
             self.schedule(self.now_ns + next_us * 1_000, Event::Turn(worker));
         }
@@ -129,11 +134,19 @@ impl World {
     /// What a driver does in one turn of its loop.
     pub(super) fn turn(&mut self, worker: usize) -> Result<(), String> {
         self.workers[worker].awake = false;
+        if self.workers[worker].finished || self.workers[worker].failed {
+            return Ok(());
+        }
         let mut moved = self.receive(worker)?;
         let entries = self.rng.usize(self.history.budget.clone());
         let now_ms = self.service_ms();
         let run = self.workers[worker].run.as_mut().expect("turns begin with the start");
         moved |= run.step(&mut Budget::of(entries));
+        if self.take_failure(worker) {
+            // Whatever was left half done goes nowhere; but what was folded was.
+            return stage::with(|shared| self.ledger.on_folded(&mut shared.folded));
+        }
+        let run = self.run_of(worker);
         let (drained, lost) = (run.take_drained(), run.take_lost());
         self.cuts += run.take_cuts().len() as u64;
         moved |= self.send(worker);
@@ -155,6 +168,7 @@ impl World {
             self.report(worker, Report::Settled(worker, self.workers[worker].attachments));
         }
         if stage::with(|shared| std::mem::take(&mut shared.refused)) {
+            self.see("sinks that refused");
             let next_us = self.draw(&self.history.turn_every_us.clone());
             self.schedule(self.now_ns + next_us * 1_000, Event::SinkReady(worker));
         }
@@ -214,7 +228,7 @@ impl World {
 
     /// The next barrier begins once the last one's cut is complete at every owner.
     pub(super) fn barrier(&mut self, checkpoint: u64) -> Result<(), String> {
-        let started = self.workers.iter().all(|worker| worker.run.is_some());
+        let started = self.workers.iter().all(|worker| worker.run.is_some() && !worker.failed && !worker.finished);
         let complete = self.cuts == self.barriers * self.owners.len() as u64;
         let mut next = checkpoint;
         if started && complete {
