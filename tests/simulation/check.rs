@@ -180,10 +180,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// No owner's `W` exceeds the time of a record still to come, less the lag; and less what the service's clock has
-    /// fallen, if that is no more than margin and lag give way by. If it is more, there is nothing to hold.
+    /// No owner's `W` exceeds the time of a record still to come, less the lag, by more than what the service's clock has
+    /// fallen: up to what margin and lag give way by nothing is late then, and beyond it nothing by more than that.
     pub fn check_watermark(&self, watermark_ms: i64, now_ms: i64) -> Result<(), String> {
-        if self.may_be_late() {
+        // A shard that has passed the stop is over, and one that fell back behind it does not come to life again.
+        if self.may_be_late() && self.stop_ms.is_some() {
             return Ok(());
         }
         let lag_ms = self.history.lag_ms - self.fallen_ms;
