@@ -120,6 +120,12 @@ impl ServiceClock {
         to_ms((bound.offset_ns + i128::from(moment.as_nanos())).div_euclid(NS_PER_MS))
     }
 
+    /// The same once enough answers have been compared: front ends differ, and of the first two nobody can tell which is
+    /// off. For what would lose records if it were wrong.
+    pub fn agreed_ms(&self, moment: Moment) -> Option<i64> {
+        self.earliest_ms(moment).filter(|_| self.recent.len() >= MEDIAN_SAMPLES_MIN)
+    }
+
     /// A time that the service's clock had not passed at `moment`, in ms since 1970, rounded up; never earlier than the
     /// truth. `None` until an answer had a usable `Date`.
     pub fn latest_ms(&self, moment: Moment) -> Option<i64> {
@@ -235,6 +241,21 @@ mod tests {
         }
         assert!(clock.earliest_ms(Moment::ZERO).unwrap() <= 1_000_000);
         assert_eq!(clock.counters().steps, 1);
+    }
+
+    // The first answer is of a front end that is ten minutes ahead; the second may be.
+    #[test]
+    fn nothing_is_agreed_before_one_of_three_answers_is_outvoted() {
+        let mut clock = ServiceClock::new();
+        let now = Moment::from_millis(400);
+        clock.on_answer(answer(1_600_000, 0, 0, 0));
+        assert_eq!(clock.agreed_ms(now), None);
+        clock.on_answer(answer(1_000_000, 200, 200, 200));
+        assert_eq!((clock.agreed_ms(now), clock.earliest_ms(now)), (None, Some(1_600_400)));
+        clock.on_answer(answer(1_000_000, 400, 400, 400));
+        assert!(clock.agreed_ms(now).is_none_or(|agreed_ms| agreed_ms <= 1_000_400), "{clock:?}");
+        clock.on_answer(answer(1_000_000, 2_000, 2_000, 2_000));
+        assert_eq!(clock.agreed_ms(Moment::from_millis(2_000)), Some(1_002_000));
     }
 
     #[test]

@@ -93,11 +93,14 @@ impl Polling {
 
     fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
         let receipt = sabotage::is_planted(Sabotage::EvidenceOfReceipt);
-        let proved_ms = match clock.earliest_ms(if receipt { timing.received } else { timing.sent }) {
+        let at = if receipt { timing.received } else { timing.sent };
+        let proved_ms = match clock.agreed_ms(at) {
             Some(sent_ms) => {
                 let forgotten = sabotage::is_planted(Sabotage::MarginForgotten);
                 Some(sent_ms.saturating_sub(if forgotten { 0 } else { self.settings.margin_ms }))
             }
+            // One that does say the time is believed soon.
+            None if clock.earliest_ms(at).is_some() => None,
             None => self.proved_by_host_ms(timing.sent, clock, notices),
         };
         if let Some(time_ms) = proved_ms

@@ -79,6 +79,8 @@ pub struct Polling {
     read_up_to_ms: Option<i64>,
     /// An iterator was taken at a record that may be gone.
     resumed: Option<Resumed>,
+    /// The record behind which a gap was told last.
+    gap_told_at: Option<super::id::SequenceNumber>,
     behind_ms: u64,
     dateless_said: bool,
     stop_ms: Option<i64>,
@@ -135,6 +137,7 @@ impl Polling {
             last_evidence_ms: None,
             read_up_to_ms: None,
             resumed: None,
+            gap_told_at: None,
             behind_ms: 0,
             dateless_said: false,
             stop_ms: None,

@@ -78,6 +78,10 @@ impl Polling {
             self.resumed = Some(resumed);
             return skipped;
         }
+        // An iterator that failed meanwhile leads here again.
+        if self.gap_told_at.as_ref() == Some(at) {
+            return skipped;
+        }
         let from = if *read_before { "after" } else { "from" };
         let mut range = format!("{from} {at}");
         let goes_on = match first {
@@ -95,6 +99,7 @@ impl Polling {
             read_to.unwrap_or_default()
         );
         notices.push(Notice::Gap { range: Some(range), what });
+        self.gap_told_at = Some(resumed.at);
         skipped
     }
 }

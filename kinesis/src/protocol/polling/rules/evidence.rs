@@ -38,8 +38,24 @@ fn answer_without_lag_or_without_next_iterator_is_no_evidence() {
 }
 
 #[test]
+fn silence_proves_nothing_before_three_answers_have_told_the_time() {
+    let mut reader = Reader::reading();
+    reader.clock = ServiceClock::new();
+    let mut proved = Vec::new();
+    for _ in 0..4 {
+        reader.answer(batch(&[]), Some("i1"), Some(0));
+        proved.push(reader.evidence().is_some());
+        assert!(!reader.troubled(), "the endpoint does say the time");
+        reader.sleep_ms();
+    }
+    assert_eq!(proved[..2], [false; 2]);
+    assert!(proved[2] || proved[3]);
+}
+
+#[test]
 fn endpoint_without_date_gives_no_evidence_and_is_named_once() {
     let mut reader = Reader::reading();
+    reader.clock = ServiceClock::new();
     let mut troubles = 0;
     for _ in 0..3 {
         reader.answer_with(batch(&[]), Some("i"), Some(0), None, vec![]);

@@ -101,6 +101,11 @@ fn refusal_is_waited_for_once_any_reader_of_the_stream_has_worked() {
         let mut child = Reader::at(ReadFrom::TrimHorizon);
         child.machine = child.machine.trusting(worked.clone());
         child.fail(kind);
+        if kind == ErrorKind::Credentials {
+            // Fresh ones may be there at once.
+            assert!(child.sleep_ms() < 1_000);
+            child.fail(kind);
+        }
         assert_eq!(child.sleep_ms(), 30_000, "{kind}");
         assert_eq!(child.action, Action::FetchIterator(IteratorFrom::TrimHorizon));
     }
