@@ -12,6 +12,8 @@ pub struct Faults {
     pub cancel_at_ms: Option<i64>,
     /// A drain has the limit that the program gives it; otherwise all the time it needs.
     pub impatient: bool,
+    /// Of 1 000 answers with records or none, how many come from a front end whose clock is off by up to ten minutes.
+    pub odd_dates: u64,
     pub limits: Option<Limits>,
 }
 
@@ -127,6 +129,7 @@ impl Faults {
             cancel_at_ms: one_in(rng, 12).then(|| rng.i64(0..until_ms)),
             impatient: rng.bool(),
             limits: one_in(rng, 3).then(|| Limits { rival_every_ms: pick(rng, &[0, 450, 700, 3_000]) }),
+            odd_dates: if one_in(rng, 3) { rng.u64(1..300) } else { 0 },
         }
     }
 
@@ -136,6 +139,7 @@ impl Faults {
             && self.steps.is_empty()
             && self.crashes.is_empty()
             && self.cancel_at_ms.is_none()
+            && self.odd_dates == 0
             && self.limits.is_none()
     }
 

@@ -65,6 +65,7 @@ const FEATURES: &[&str] = &[
     "service's clock stepped forward",
     "service's clock stepped back within the margin",
     "service's clock stepped back beyond the margin",
+    "answers of a front end whose clock is off",
     "records late, all of them counted",
     "records behind evidence, all of them counted",
     "readers begun again at their last position",

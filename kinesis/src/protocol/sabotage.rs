@@ -12,6 +12,8 @@ pub enum Sabotage {
     MarginForgotten,
     /// Silence is taken as proved up to the moment its answer came, not only up to when it was asked for.
     EvidenceOfReceipt,
+    /// The first answers are believed in what they say of the time, whoever gives them.
+    FirstDateBelieved,
     /// The position stays at the start: an iterator that expired is taken anew there, and records come twice.
     PositionNotKept,
     /// A page of an answer has the position behind the whole answer: who reads on from there has never seen the rest.

@@ -26,8 +26,14 @@ impl World {
         if !self.readers[reader].is_reading() {
             return Ok(());
         }
-        let now = self.now();
+        let (now, service_ms) = (self.now(), self.service_ms());
         let own = &mut self.readers[reader];
+        if let Input::Records(answer) = &input
+            && answer.timing.date_ms.is_some_and(|date_ms| (date_ms - service_ms).abs() < 5_000)
+        {
+            let due = &mut self.workers[own.worker].honest_dates_due;
+            *due = due.saturating_sub(1);
+        }
         own.on(input, now, &mut self.workers[own.worker].clock)?;
         self.pump(reader)
     }

@@ -87,7 +87,7 @@ impl World {
         let timing = Timing {
             sent,
             received: Moment::from_nanos(self.now_ns + delay_ns),
-            date_ms: Some(self.service_ms().div_euclid(1_000) * 1_000),
+            date_ms: Some(self.date_ms(reader, action).div_euclid(1_000) * 1_000),
         };
         let shard = self.readers[reader].shard.clone();
         let input = match action {
@@ -137,6 +137,20 @@ impl World {
             }
             Input::Failed { kind, message: format!("{}: {}", error.code.name(), error.message) }
         })
+    }
+
+    /// What the clock of the front end shows that answers: the service's, but for a few that are off. Between two of them
+    /// a worker gets three that are not, or nobody could tell which are.
+    fn date_ms(&mut self, reader: usize, action: &Action) -> i64 {
+        let (worker, rate) = (self.readers[reader].worker, self.history.faults.odd_dates);
+        let read = matches!(action, Action::FetchRecords { .. });
+        if !read || rate == 0 || self.workers[worker].honest_dates_due > 0 || self.rng.u64(..1_000) >= rate {
+            return self.service_ms();
+        }
+        self.workers[worker].honest_dates_due = 3;
+        self.see("answers of a front end whose clock is off");
+        let off_ms = [10_000, 30_000, 600_000][self.rng.usize(..3)];
+        self.service_ms() + if self.rng.bool() { off_ms } else { -off_ms }
     }
 
     /// Another consumer reads every open shard, and needs an iterator now and then.

@@ -43,6 +43,8 @@ pub struct Worker {
     pub failure: Option<JobError>,
     pub failed: bool,
     pub finished: bool,
+    /// Answers with an honest `Date` that it is still to get before one that is off.
+    pub honest_dates_due: u32,
 }
 
 impl World {

@@ -94,7 +94,8 @@ impl Polling {
     fn note_evidence(&mut self, timing: Timing, clock: &ServiceClock, notices: &mut Vec<Notice>) {
         let receipt = sabotage::is_planted(Sabotage::EvidenceOfReceipt);
         let at = if receipt { timing.received } else { timing.sent };
-        let proved_ms = match clock.agreed_ms(at) {
+        let rash = sabotage::is_planted(Sabotage::FirstDateBelieved);
+        let proved_ms = match if rash { clock.earliest_ms(at) } else { clock.agreed_ms(at) } {
             Some(sent_ms) => {
                 let forgotten = sabotage::is_planted(Sabotage::MarginForgotten);
                 Some(sent_ms.saturating_sub(if forgotten { 0 } else { self.settings.margin_ms }))
