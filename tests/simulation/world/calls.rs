@@ -61,6 +61,10 @@ impl World {
             Some(_) if self.readers[reader].refused => self.fail(reader, ErrorKind::Tls, NS_PER_MS),
             Some(action) => {
                 let sent = self.now();
+                if let Err(until) = self.readers[reader].machine.try_send(sent) {
+                    self.schedule(until.as_nanos(), Event::Wake(reader));
+                    return Ok(());
+                }
                 let delay_ns = self.draw(&self.history.call_delay_us.clone()) * 1_000;
                 if self.rng.u64(..1_000) < self.history.lost_requests {
                     self.see("requests lost");

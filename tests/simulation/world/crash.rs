@@ -44,6 +44,7 @@ impl World {
             seed: self.rng.u64(..),
             // Five calls a second: fewer records a call and a busy history would take hours of its time.
             records_per_call_max: [1_500, 10_000][self.rng.usize(..2)],
+            ..PollingSettings::default()
         }
     }
 

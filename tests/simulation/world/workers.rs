@@ -25,6 +25,7 @@ pub enum Order {
     Start(Vec<SourceStart>),
     Attach(Attachment),
     Await(usize, ShardName, bool),
+    BegunBefore(usize, ShardName, ShardName),
     Stop(Stop),
     Finish,
 }
@@ -57,6 +58,7 @@ impl World {
             Order::Start(starts) => self.start(worker, starts),
             Order::Attach(attachment) => self.attach_here(worker, attachment),
             Order::Await(source, shard, awaited) => self.run_of(worker).on_awaited(source, &shard, awaited),
+            Order::BegunBefore(source, shard, parent) => self.run_of(worker).on_begun_before(source, shard, parent),
             Order::Stop(stop) => {
                 self.run_of(worker).stop(stop);
                 stage::with(|shared| shared.stopped.push(worker));
