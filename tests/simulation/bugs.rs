@@ -21,7 +21,7 @@ pub enum Bug {
 }
 
 pub const PLANTED: &[Planted] = &[
-    Planted { name: "child-before-parents", bug: Bug::Runtime(Runtime::ChildBeforeParents), seed: 1 },
+    Planted { name: "child-before-parents", bug: Bug::Runtime(Runtime::ChildBeforeParents), seed: 3 },
     Planted { name: "hold-dropped", bug: Bug::Window(Window::DropHold), seed: 3 },
     Planted { name: "hold-unacknowledged", bug: Bug::Window(Window::HoldUnacknowledged), seed: 18 },
     Planted { name: "margin-forgotten", bug: Bug::Protocol(Protocol::MarginForgotten), seed: 18 },
@@ -30,7 +30,7 @@ pub const PLANTED: &[Planted] = &[
     Planted { name: "evidence-of-receipt", bug: Bug::Protocol(Protocol::EvidenceOfReceipt), seed: 348 },
     Planted { name: "first-date-believed", bug: Bug::Protocol(Protocol::FirstDateBelieved), seed: 287 },
     Planted { name: "position-not-kept", bug: Bug::Protocol(Protocol::PositionNotKept), seed: 16 },
-    Planted { name: "position-of-answer", bug: Bug::Protocol(Protocol::PositionOfAnswer), seed: 83 },
+    Planted { name: "position-of-answer", bug: Bug::Protocol(Protocol::PositionOfAnswer), seed: 18 },
 ];
 
 /// Plants a bug in all machines of this thread, or takes out what was there.

@@ -145,14 +145,18 @@ fn first_found(planted: &Planted) -> Option<(u64, String)> {
 
 #[test]
 fn planted_bugs_are_found_by_the_seeds_that_are_said_to_find_them() {
+    let mut moved = Vec::new();
     for planted in bugs::PLANTED {
         let Planted { name, seed, .. } = planted;
         let found = first_found(planted);
         let (found, error) = found.unwrap_or_else(|| panic!("{name}: not found within {FOUND_WITHIN} histories"));
         println!("{name}: first found by seed {found}: {}", error.chars().take(200).collect::<String>());
-        assert_eq!(found, *seed, "{name}: the table in bugs.rs and docs/simulator.md is to be renewed");
+        if found != *seed {
+            moved.push(format!("{name}: {found}, not {seed}"));
+        }
         assert!(play(History::of(found)).is_ok(), "without the bug, seed {found} holds");
     }
+    assert!(moved.is_empty(), "the table in bugs.rs and docs/simulator.md is to be renewed: {moved:?}");
 }
 
 #[test]
