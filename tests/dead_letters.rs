@@ -34,7 +34,6 @@ fn records_given_up_are_in_the_file_and_in_the_summary_as_diverted_and_the_job_g
     std::thread::sleep(Duration::from_secs(3));
     signal(&child, "INT");
     let ended = wait(child, Duration::from_secs(20));
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
     let summary: Value = serde_json::from_str(ended.stdout.lines().last().expect("a summary")).expect("JSON");
     let job = &summary["jobs"][0];
     let losses = job["losses"].as_array().expect("a list");
@@ -45,7 +44,11 @@ fn records_given_up_are_in_the_file_and_in_the_summary_as_diverted_and_the_job_g
     assert!(letters.iter().all(|letter| letter["stream"] == "Tweets"), "{letters:?}");
     let written = job["written"].as_u64().expect("a number");
     assert!(written > 0, "{summary}");
-    assert_eq!(records(&local), written);
+    // On a slow machine the two seconds after the stop may not be enough for all; those are told, and may be in the stream.
+    let unwritten = losses.iter().find(|loss| loss["reason"] == "unwritten");
+    let unwritten = unwritten.map_or(0, |loss| loss["records"].as_u64().expect("a number"));
+    assert_eq!(ended.code, Some(if unwritten == 0 { 0 } else { 4 }), "{ended:#?}");
+    assert!((written..=written + unwritten).contains(&records(&local)), "{summary}");
 }
 
 #[test]
