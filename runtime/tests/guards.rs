@@ -106,9 +106,6 @@ impl Aggregate<u64> for Touchy {
         assert!(std::thread::current().name() != Some("worker-0"), "planted in combine");
         *count += other;
     }
-    fn deduct(&self) -> Option<fn(&mut u64, &u64)> {
-        None
-    }
     fn finish(&self, count: &u64) -> u64 {
         *count
     }

@@ -15,10 +15,14 @@
 //!    from the column, exclusively where they can be written.
 //! 4. *Threads.* A `Column` alone touches nothing: each access needs the `&Arena`, and `Arena` is `Send` but not `Sync`, so
 //!    accesses happen on the thread that has the arena; the move of arena and column there orders them.
+//! 5. *Each element is dropped once at most.* Those that count towards a column's length belong to it, and whatever drops
+//!    them or moves them out lowers the length first. A column does not drop them by itself, for it has no arena: who forgets
+//!    [`Column::clear`] leaks what they own outside the arena, which is safe. So only this crate makes columns of them.
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
 use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,7 +39,7 @@ fn next_epoch() -> u64 {
 
 /// Memory for columns that are all given up at once.
 ///
-/// `Send`, not `Sync`. Nothing in it is ever dropped, so elements are `Copy`.
+/// `Send`, not `Sync`. It drops nothing of what lies in it.
 pub struct Arena {
     bump: Bump,
     epoch: u64,
@@ -65,6 +69,12 @@ impl Arena {
 
     /// A column with room for `capacity` elements.
     pub fn column<T: Copy>(&self, capacity: usize) -> Column<T> {
+        self.column_to_clear(capacity)
+    }
+
+    /// A column whose elements may have destructors: [`Column::clear`] it before the arena is rewound or dropped, or what
+    /// they own leaks.
+    pub(crate) fn column_to_clear<T>(&self, capacity: usize) -> Column<T> {
         let mut column =
             Column { elements: NonNull::dangling(), length: 0, capacity: 0, epoch: self.epoch, owns: PhantomData };
         if capacity > 0 {
@@ -90,7 +100,7 @@ impl std::fmt::Debug for Arena {
 ///
 /// # Panics
 /// Every method that takes the arena panics if the column does not belong to it, or if the arena was rewound since.
-pub struct Column<T: Copy> {
+pub struct Column<T> {
     elements: NonNull<T>, // to `capacity` elements of which `length` are initialised; dangling if the capacity is 0
     length: usize,        // ..=capacity
     capacity: usize,
@@ -100,9 +110,9 @@ pub struct Column<T: Copy> {
 
 // SAFETY: a column is a `NonNull<T>` and integers. The pointer is followed only while the `&Arena` it belongs to is at
 // hand (module head, 4), and moving the column then means moving its elements, which `T: Send` allows.
-unsafe impl<T: Copy + Send> Send for Column<T> {}
+unsafe impl<T: Send> Send for Column<T> {}
 
-impl<T: Copy> Column<T> {
+impl<T> Column<T> {
     /// How many elements there are.
     #[inline]
     pub fn len(&self) -> usize {
@@ -128,7 +138,10 @@ impl<T: Copy> Column<T> {
     }
 
     /// Appends all of `more`.
-    pub fn extend(&mut self, arena: &Arena, more: &[T]) {
+    pub fn extend(&mut self, arena: &Arena, more: &[T])
+    where
+        T: Copy,
+    {
         self.check(arena);
         if self.capacity - self.length < more.len() {
             self.grow(arena, more.len());
@@ -139,9 +152,31 @@ impl<T: Copy> Column<T> {
         self.length += more.len();
     }
 
-    /// Gives up all elements but the first `length`, and keeps their memory.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
+    /// Drops all elements but the first `length`, and keeps their room.
+    pub(crate) fn truncate(&mut self, arena: &Arena, length: usize) {
+        self.check(arena);
+        let given_up = self.length.saturating_sub(length);
+        self.length -= given_up;
+        if needs_drop::<T>() {
+            // SAFETY: these elements are initialised in our live allocation, and since the length was lowered they belong to
+            // nobody else, not even if one of them panics while it is dropped.
+            unsafe { NonNull::slice_from_raw_parts(self.elements.add(self.length), given_up).drop_in_place() };
+        }
+    }
+
+    /// Drops all elements, and keeps their room. Cost: nothing but for elements that have a destructor.
+    pub(crate) fn clear(&mut self, arena: &Arena) {
+        self.truncate(arena, 0);
+    }
+
+    /// Moves all elements out; those that are not asked for are dropped with what this returns.
+    pub(crate) fn take_all<'a>(&'a mut self, arena: &'a Arena) -> Taken<'a, T> {
+        self.check(arena);
+        let length = std::mem::take(&mut self.length);
+        // SAFETY: `length` elements are initialised in memory that lives as long as `&'a Arena`, and `ManuallyDrop<T>` lies
+        // there like `T`. The column counts none of them any more, and `&'a mut self` lets nobody push over them.
+        let elements = unsafe { NonNull::slice_from_raw_parts(self.elements.cast(), length).as_mut() };
+        Taken { elements: elements.iter_mut() }
     }
 
     /// The elements.
@@ -186,9 +221,32 @@ impl<T: Copy> Column<T> {
     }
 }
 
-impl<T: Copy> std::fmt::Debug for Column<T> {
+impl<T> std::fmt::Debug for Column<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Column").field("len", &self.length).field("epoch", &self.epoch).finish()
+    }
+}
+
+/// Elements on their way out of a column.
+pub(crate) struct Taken<'a, T> {
+    elements: std::slice::IterMut<'a, ManuallyDrop<T>>,
+}
+
+impl<T> Iterator for Taken<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        // SAFETY: each place is visited once, and its element belongs to this iterator (module head, 5).
+        self.elements.next().map(|element| unsafe { ManuallyDrop::take(element) })
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        if needs_drop::<T>() {
+            self.for_each(drop);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::time::EventTime;
 /// of each key, once.
 ///
 /// It owns its memory and is `Send`; what the owner gives back of it is the empty [`Arena`], to go home to the worker.
-pub struct Block<K: Key + ?Sized, A: Copy> {
+pub struct Block<K: Key + ?Sized, A> {
     pub(crate) pane_end: EventTime,
     pub(crate) records: u64,
     pub(crate) hashes: Column<u64>,
@@ -17,7 +17,7 @@ pub struct Block<K: Key + ?Sized, A: Copy> {
     pub(crate) arena: Arena,
 }
 
-impl<K: Key + ?Sized, A: Copy> Block<K, A> {
+impl<K: Key + ?Sized, A> Block<K, A> {
     /// An empty block in `arena`, with room for `capacity` keys.
     pub(crate) fn new_in(arena: Arena, pane_end: EventTime, capacity: usize) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl<K: Key + ?Sized, A: Copy> Block<K, A> {
             records: 0,
             hashes: arena.column(capacity),
             keys: K::Column::new_in(&arena, capacity),
-            accumulators: arena.column(capacity),
+            accumulators: arena.column_to_clear(capacity),
             arena,
         }
     }
@@ -45,14 +45,15 @@ impl<K: Key + ?Sized, A: Copy> Block<K, A> {
         self.records
     }
 
-    /// Memory held, in bytes.
+    /// Memory held, in bytes, but for what accumulators own elsewhere.
     pub fn bytes(&self) -> usize {
         self.arena.bytes()
     }
 
     /// Gives the block up and returns its memory, empty.
-    pub fn into_arena(self) -> Arena {
-        self.arena.reset()
+    pub fn into_arena(mut self) -> Arena {
+        self.accumulators.clear(&self.arena);
+        std::mem::take(&mut self.arena).reset()
     }
 
     /// Appends a key that is not in the block yet, and says where it is.
@@ -65,7 +66,16 @@ impl<K: Key + ?Sized, A: Copy> Block<K, A> {
     }
 }
 
-impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Block<K, A> {
+impl<K: Key + ?Sized, A> Drop for Block<K, A> {
+    fn drop(&mut self) {
+        // Nothing is left of a block that gave back its arena.
+        if !self.accumulators.is_empty() {
+            self.accumulators.clear(&self.arena);
+        }
+    }
+}
+
+impl<K: Key + ?Sized, A> std::fmt::Debug for Block<K, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Block")
             .field("pane_end", &self.pane_end)

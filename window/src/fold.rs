@@ -31,7 +31,7 @@ pub fn owner_of(hash: u64, owners: u16) -> u16 {
 }
 
 /// What one worker folded for one window operator and has not handed over yet.
-pub struct Fold<K: Key + ?Sized, A: Copy> {
+pub struct Fold<K: Key + ?Sized, A> {
     spec: WindowSpec,
     seed: HashSeed,
     owners: u16,
@@ -47,17 +47,17 @@ pub struct Fold<K: Key + ?Sized, A: Copy> {
 }
 
 /// One pane's contributions, a part for each owner.
-struct Delta<K: Key + ?Sized, A: Copy> {
+struct Delta<K: Key + ?Sized, A> {
     pane_end: EventTime,
     parts: Vec<Part<K, A>>,
 }
 
-struct Part<K: Key + ?Sized, A: Copy> {
+struct Part<K: Key + ?Sized, A> {
     index: Index, // over the block's entries; stays here when the block leaves
     block: Option<Block<K, A>>,
 }
 
-impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
     /// An empty fold for windows of `spec`, whose keys are spread over `owners`.
     ///
     /// # Panics
@@ -242,7 +242,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
         deltas.flat_map(|delta| &delta.parts).filter_map(|part| part.block.as_ref()).map(Block::records).sum()
     }
 
-    /// Memory held in bytes: open blocks, spare arenas, indexes. O(open panes × owners).
+    /// Memory held in bytes: open blocks, spare arenas, indexes; not what accumulators own elsewhere. O(open panes × owners).
     pub fn bytes(&self) -> usize {
         let deltas = self.others.iter().chain(&self.spare_deltas).chain([&self.current]);
         let parts = deltas.flat_map(|delta| &delta.parts);
@@ -295,7 +295,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Fold<K, A> {
     }
 }
 
-impl<K: Key + ?Sized, A: Copy> Part<K, A> {
+impl<K: Key + ?Sized, A> Part<K, A> {
     /// Where the key is in the block of this part, which is open; pushed with `identity` if it is not there.
     #[inline]
     fn position_of(&mut self, hash: u64, guess: u32, key: &K, identity: impl FnOnce() -> A) -> u32 {
@@ -317,7 +317,7 @@ impl<K: Key + ?Sized, A: Copy> Part<K, A> {
     }
 }
 
-impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
+impl<K: Key + ?Sized, A> Delta<K, A> {
     /// Stands where no delta is. Does not allocate.
     const fn none() -> Self {
         Self { pane_end: EventTime::MIN, parts: Vec::new() }
@@ -333,7 +333,7 @@ impl<K: Key + ?Sized, A: Copy> Delta<K, A> {
 /// late records, and no room in advance.
 #[cold]
 #[inline(never)]
-fn open_block<K: Key + ?Sized, A: Copy>(
+fn open_block<K: Key + ?Sized, A>(
     block: &mut Option<Block<K, A>>,
     spare_arenas: &mut Vec<Arena>,
     pane_end: EventTime,
@@ -343,7 +343,7 @@ fn open_block<K: Key + ?Sized, A: Copy>(
     *block = Some(Block::new_in(arena, pane_end, capacity));
 }
 
-impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Fold<K, A> {
+impl<K: Key + ?Sized, A> std::fmt::Debug for Fold<K, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fold")
             .field("spec", &self.spec)

@@ -26,7 +26,7 @@ mod direct;
 mod poll;
 
 /// The state of one window operator for one range of key hashes.
-pub struct Owner<K: Key + ?Sized, A: Copy> {
+pub struct Owner<K: Key + ?Sized, A> {
     spec: WindowSpec,
     partial_before: Option<EventTime>,
     complete_up_to: EventTime,
@@ -91,7 +91,7 @@ pub struct OwnerCounters {
     pub partly_late_records: u64,
 }
 
-impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     /// An owner without state. Windows that start before `partial_before` are flagged as partial.
     ///
     /// # Panics
@@ -153,7 +153,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         self.directory.live()
     }
 
-    /// Memory held in bytes, but for what string keys hold. O(panes).
+    /// Memory held in bytes, but for what string keys and accumulators own elsewhere. O(panes).
     pub fn bytes(&self) -> usize {
         self.panes.bytes() + self.directory.bytes() + self.totals.bytes()
     }
@@ -164,7 +164,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     }
 }
 
-impl<K: Key + ?Sized, A: Copy> std::fmt::Debug for Owner<K, A> {
+impl<K: Key + ?Sized, A> std::fmt::Debug for Owner<K, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Owner")
             .field("spec", &self.spec)

@@ -11,7 +11,7 @@ use crate::time::EventTime;
 /// A key has one entry, or a few: an entry is found again only through the key's [`Latest`], and where that has gone to
 /// another pane meanwhile, a second one is made. Everything is counted in entries, so that this costs room and nothing
 /// else; [`Pane::compact`] makes room.
-pub(crate) struct Pane<A: Copy> {
+pub(crate) struct Pane<A> {
     pub(crate) end: EventTime,
     pub(crate) records: u64,
     /// How many entries, from the first, are in the running totals.
@@ -35,15 +35,16 @@ impl Latest {
     pub(crate) const NONE: Self = Self { mark: 0, position: 0 };
 }
 
-impl<A: Copy> Pane<A> {
+impl<A> Pane<A> {
     fn new_in(arena: Arena, mark: u32, end: EventTime, capacity: usize) -> Self {
-        let (ids, accumulators) = (arena.column(capacity), arena.column(capacity));
+        let (ids, accumulators) = (arena.column(capacity), arena.column_to_clear(capacity));
         Self { end, records: 0, entered: 0, mark, ids, accumulators, arena }
     }
 
     /// The pane's memory, empty, for the next one.
-    fn recycled(self, mark: u32, end: EventTime, capacity: usize) -> Self {
-        Self::new_in(self.arena.reset(), mark, end, capacity)
+    fn recycled(mut self, mark: u32, end: EventTime, capacity: usize) -> Self {
+        self.accumulators.clear(&self.arena);
+        Self::new_in(std::mem::take(&mut self.arena).reset(), mark, end, capacity)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,24 +89,41 @@ impl<A: Copy> Pane<A> {
         let (ids, accumulators) = (self.ids.slice_mut(&self.arena), self.accumulators.slice_mut(&self.arena));
         let mut kept = 0;
         for from in 0..ids.len() {
-            let (id, accumulator) = (ids[from], accumulators[from]);
+            let id = ids[from];
             let latest = &mut latest[id as usize];
             if latest.mark == mark {
-                combine(&mut accumulators[latest.position as usize], &accumulator);
+                let (before, after) = accumulators.split_at_mut(from);
+                combine(&mut before[latest.position as usize], &after[0]);
                 merged(id as usize);
             } else {
                 *latest = Latest { mark, position: small(kept) };
-                (ids[kept], accumulators[kept]) = (id, accumulator);
+                ids[kept] = id;
+                accumulators.swap(kept, from);
                 kept += 1;
             }
         }
-        self.ids.truncate(kept);
-        self.accumulators.truncate(kept);
+        self.ids.truncate(&self.arena, kept);
+        self.accumulators.truncate(&self.arena, kept);
+    }
+
+    /// Drops the accumulators from position `from`, `count` of them, and leaves `empty` ones: so that what they own is given
+    /// back in slices, and not all at once when the pane is.
+    pub(crate) fn empty(&mut self, from: usize, count: usize, empty: impl FnMut() -> A) {
+        self.accumulators.slice_mut(&self.arena)[from..from + count].fill_with(empty);
     }
 
     #[inline]
     pub(crate) fn accumulator_mut(&mut self, position: usize) -> &mut A {
         &mut self.accumulators.slice_mut(&self.arena)[position]
+    }
+}
+
+impl<A> Drop for Pane<A> {
+    fn drop(&mut self) {
+        // Nothing is left of a pane whose memory another one has.
+        if !self.accumulators.is_empty() {
+            self.accumulators.clear(&self.arena);
+        }
     }
 }
 
@@ -115,7 +133,7 @@ impl<A: Copy> Pane<A> {
 /// |leaving, in    |in            |in, or entering|ahead        |ahead        |
 /// 0                              entered                                    len
 /// ```
-pub(crate) struct Panes<A: Copy> {
+pub(crate) struct Panes<A> {
     panes: VecDeque<Pane<A>>,
     /// How many panes, from the oldest, are wholly in the running totals.
     entered: usize,
@@ -127,7 +145,7 @@ pub(crate) struct Panes<A: Copy> {
     spare_max: usize,
 }
 
-impl<A: Copy> Panes<A> {
+impl<A> Panes<A> {
     /// Keeps the memory of up to `spare_max` panes that left.
     pub(crate) fn new(spare_max: usize) -> Self {
         Self { panes: VecDeque::new(), entered: 0, latest: Vec::new(), mark: 0, spare: Vec::new(), spare_max }

@@ -4,6 +4,8 @@
 //! A key is in the window as long as some pane of the window has an entry for it. That is counted; it is never guessed
 //! from the value, for a sum of zero is a result.
 
+use std::mem::needs_drop;
+
 use crate::index::small;
 
 /// Running totals by id, and the list of ids that are in the window.
@@ -19,7 +21,7 @@ struct Total<A> {
     place: u32,   // in `live`, while present
 }
 
-impl<A: Copy> Totals<A> {
+impl<A: Clone> Totals<A> {
     pub(crate) fn new() -> Self {
         Self { totals: Vec::new(), live: Vec::new() }
     }
@@ -53,7 +55,7 @@ impl<A: Copy> Totals<A> {
     pub(crate) fn enter(&mut self, id: usize, entry: &A, combine: impl FnOnce(&mut A, &A)) {
         let total = &mut self.totals[id];
         if total.entries == 0 {
-            total.value = *entry;
+            total.value.clone_from(entry);
             total.place = small(self.live.len());
             self.live.push(small(id));
         } else {
@@ -69,12 +71,15 @@ impl<A: Copy> Totals<A> {
         combine(&mut self.totals[id].value, more);
     }
 
-    /// A pane's entry leaves the window.
+    /// A pane's entry leaves the window. With its last one, what the total owns is given back: `filler` is never seen.
     #[inline]
-    pub(crate) fn leave(&mut self, id: usize, entry: &A, deduct: impl FnOnce(&mut A, &A)) {
+    pub(crate) fn leave(&mut self, id: usize, entry: &A, deduct: impl FnOnce(&mut A, &A), filler: impl FnOnce() -> A) {
         let total = &mut self.totals[id];
         total.entries -= 1;
         if total.entries == 0 {
+            if needs_drop::<A>() {
+                total.value = filler();
+            }
             let place = total.place as usize;
             let _ = self.live.swap_remove(place);
             if let Some(moved) = self.live.get(place) {
@@ -86,10 +91,14 @@ impl<A: Copy> Totals<A> {
     }
 
     /// Takes the last `count` live keys out of the window, whatever panes they are in.
-    pub(crate) fn drop_last(&mut self, count: usize) {
+    pub(crate) fn drop_last(&mut self, count: usize, filler: impl Fn() -> A) {
         let keep = self.live.len() - count;
         for id in self.live.drain(keep..) {
-            self.totals[id as usize].entries = 0;
+            let total = &mut self.totals[id as usize];
+            total.entries = 0;
+            if needs_drop::<A>() {
+                total.value = filler();
+            }
         }
     }
 }
@@ -114,14 +123,14 @@ mod tests {
         totals.enter(2, &7, add);
         totals.enter(0, &-5, add);
         assert_eq!((totals.live(), *totals.value(0)), ([0, 2].as_slice(), 0));
-        totals.leave(0, &5, deduct);
+        totals.leave(0, &5, deduct, || 0);
         assert_eq!(*totals.value(0), -5);
-        totals.leave(0, &-5, deduct);
+        totals.leave(0, &-5, deduct, || 0);
         assert_eq!((totals.live(), *totals.value(2)), ([2].as_slice(), 7));
         totals.enter(0, &1, add);
-        totals.leave(2, &7, deduct);
+        totals.leave(2, &7, deduct, || 0);
         assert_eq!((totals.live(), *totals.value(0)), ([0].as_slice(), 1));
-        totals.drop_last(1);
+        totals.drop_last(1, || 0);
         totals.enter(0, &3, add);
         assert_eq!(*totals.value(0), 3);
     }

@@ -15,7 +15,7 @@ fn combined<G: Aggregate<i64>>(aggregate: &G, mut a: G::Accumulator, b: &G::Accu
     a
 }
 
-fn hold<G: Aggregate<i64, Accumulator: PartialEq + Debug>>(aggregate: &G, [x, y, z]: [&[i64]; 3]) {
+fn hold<G: Aggregate<i64, Accumulator: Copy + PartialEq + Debug>>(aggregate: &G, [x, y, z]: [&[i64]; 3]) {
     let [a, b, c] = [x, y, z].map(|items| part(aggregate, items));
     let left = combined(aggregate, combined(aggregate, a, &b), &c);
     assert_eq!(left, combined(aggregate, a, &combined(aggregate, b, &c)), "associative");

@@ -1,6 +1,6 @@
 //! How many items.
 
-use super::{Aggregate, Deduct};
+use super::Aggregate;
 
 /// Counts items. See [`counting`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +30,8 @@ impl<T: ?Sized> Aggregate<T> for Counting {
         *accumulator += other;
     }
 
-    fn deduct(&self) -> Option<Deduct<u64>> {
-        Some(|accumulator, other| *accumulator -= other)
+    fn deduct(&self) -> Option<impl Fn(&mut u64, &u64)> {
+        Some(|accumulator: &mut u64, other: &u64| *accumulator -= other)
     }
 
     #[inline]

@@ -6,9 +6,6 @@ mod summing;
 pub use counting::{Counting, counting};
 pub use summing::{Summing, summing};
 
-/// The inverse of [`Aggregate::combine`]: takes the second accumulator out of the first.
-pub type Deduct<A> = fn(&mut A, &A);
-
 /// An operation over the items of a window, in parts that may be computed anywhere and put together in any order.
 ///
 /// # Laws
@@ -21,11 +18,12 @@ pub type Deduct<A> = fn(&mut A, &A);
 /// * *deduct undoes combine*, exactly, if there is one: `(a ∘ b)` after `deduct(&mut .., &b)` is `a`. What rounds does
 ///   not deduct: a floating sum returns `None`.
 ///
-/// All methods must be pure. The accumulator is plain data (`Copy`): it lives in arenas and is moved by copying.
-/// Every method runs once per record, per entry of a pane or per row: none should allocate but `finish`.
+/// All methods must be pure. Every method runs once per record, per entry of a pane or per row: where the accumulator is
+/// plain data, none allocates but `finish`. It may own memory, such as a list: then it is moved where it can be and cloned
+/// into running totals, dropped in slices as panes leave, and [`Owner::bytes`](crate::Owner::bytes) does not see it.
 pub trait Aggregate<T: ?Sized>: 'static {
     /// The part computed so far.
-    type Accumulator: Copy + Send + 'static;
+    type Accumulator: Clone + Send + 'static;
     /// What a row shows.
     type Output: 'static;
 
@@ -38,8 +36,11 @@ pub trait Aggregate<T: ?Sized>: 'static {
     /// Adds what `other` holds.
     fn combine(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
 
-    /// The inverse of `combine`, or `None` if there is none: then each window is recomputed from its panes.
-    fn deduct(&self) -> Option<Deduct<Self::Accumulator>>;
+    /// The inverse of `combine`: what takes the second accumulator out of the first. `None` if there is none, which is the
+    /// default: then each window is recomputed from its panes.
+    fn deduct(&self) -> Option<impl Fn(&mut Self::Accumulator, &Self::Accumulator)> {
+        None::<fn(&mut Self::Accumulator, &Self::Accumulator)>
+    }
 
     /// The result. Once per row.
     fn finish(&self, accumulator: &Self::Accumulator) -> Self::Output;

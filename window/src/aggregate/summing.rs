@@ -1,6 +1,6 @@
 //! The sum of a number that is read from each item.
 
-use super::{Aggregate, Deduct};
+use super::Aggregate;
 
 /// Sums integers. See [`summing`].
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +34,8 @@ impl<T: ?Sized, F: Fn(&T) -> i64 + 'static> Aggregate<T> for Summing<F> {
         *accumulator += other;
     }
 
-    fn deduct(&self) -> Option<Deduct<i128>> {
-        Some(|accumulator, other| *accumulator -= other)
+    fn deduct(&self) -> Option<impl Fn(&mut i128, &i128)> {
+        Some(|accumulator: &mut i128, other: &i128| *accumulator -= other)
     }
 
     #[inline]

@@ -88,3 +88,54 @@ fn extending_a_column_whose_arena_is_gone_panics() {
     let mut column = Arena::new().column::<u8>(8);
     column.extend(&Arena::new(), &[1]);
 }
+
+/// Counts how many of its clones are alive.
+#[derive(Clone)]
+struct Alive(std::rc::Rc<()>);
+
+#[test]
+fn elements_with_destructors_are_dropped_once_each() {
+    let arena = Arena::new();
+    let life = Alive(std::rc::Rc::new(()));
+    let alive = || std::rc::Rc::strong_count(&life.0) - 1;
+    let mut column = arena.column_to_clear::<Alive>(0);
+    (0..100).for_each(|_| column.push(&arena, life.clone())); // and grows
+    assert_eq!((alive(), column.len()), (100, 100));
+    column.truncate(&arena, 40);
+    column.truncate(&arena, 70);
+    assert_eq!((alive(), column.len()), (40, 40));
+    let mut taken = column.take_all(&arena);
+    let one = taken.next();
+    assert_eq!((alive(), one.is_some()), (40, true));
+    drop(taken);
+    assert_eq!((alive(), column.len()), (1, 0));
+    drop(one);
+    column.push(&arena, life.clone());
+    column.clear(&arena);
+    assert_eq!((alive(), column.len()), (0, 0));
+}
+
+#[test]
+fn column_of_elements_without_a_size_drops_them_too() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            DROPPED.set(DROPPED.get() + 1);
+        }
+    }
+    thread_local!(static DROPPED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+    let arena = Arena::new();
+    let mut column = arena.column_to_clear::<Bomb>(0);
+    (0..20).for_each(|_| column.push(&arena, Bomb));
+    assert_eq!(column.take_all(&arena).take(3).count(), 3);
+    assert_eq!(DROPPED.get(), 20);
+}
+
+#[test]
+#[should_panic(expected = "belongs elsewhere or was given up")]
+fn taking_from_a_column_whose_arena_was_rewound_panics() {
+    let arena = Arena::new();
+    let mut column = arena.column_to_clear::<String>(1);
+    column.push(&arena, String::new());
+    let _ = column.take_all(&arena.reset());
+}

@@ -7,13 +7,17 @@ use crate::block::Block;
 use crate::index::LOT;
 use crate::key::Key;
 
-impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     /// Combines a block into its pane, and gives back its memory, which should go home to the worker that made it.
     ///
     /// A block that no window wants any more is counted in [`OwnerCounters::late_records`](super::OwnerCounters) and
     /// dropped. Cost: a probe and a place in the pane for each entry; allocates only for keys and panes beyond the most
     /// there were.
-    pub fn combine<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&mut self, aggregate: &G, block: Block<K, A>) -> Arena {
+    pub fn combine<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        aggregate: &G,
+        mut block: Block<K, A>,
+    ) -> Arena {
         self.counters.blocks += 1;
         let (pane_end, records) = (block.pane_end, block.records);
         if self.is_late(pane_end) {
@@ -26,8 +30,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         let at = self.panes.open(pane_end, block.entries());
         self.count_in(at, pane_end, records);
         self.counters.entries_combined += block.entries() as u64;
-        let (hashes, parts) = (block.hashes.slice(&block.arena), block.accumulators.slice(&block.arena));
-        for (lot, (hashes, parts)) in hashes.chunks(LOT).zip(parts.chunks(LOT)).enumerate() {
+        let mut parts = block.accumulators.take_all(&block.arena);
+        for (lot, hashes) in block.hashes.slice(&block.arena).chunks(LOT).enumerate() {
             let mut ids = [0; LOT];
             let ids = &mut ids[..hashes.len()];
             for (guess, hash) in ids.iter_mut().zip(hashes) {
@@ -36,19 +40,20 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
             for (i, (id, hash)) in ids.iter_mut().zip(hashes).enumerate() {
                 *id = self.directory.id_of(*hash, *id, &block.keys, &block.arena, lot * LOT + i);
             }
-            self.merge(aggregate, at, ids, parts);
+            self.merge(aggregate, at, ids, &mut parts);
         }
+        drop(parts);
         self.compact_if_full(aggregate, at);
         block.into_arena()
     }
 
-    /// Merges parts into the pane at `at`, each under its id.
+    /// Merges as many parts as there are ids into the pane at `at`, each under its id.
     pub(super) fn merge<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
         &mut self,
         aggregate: &G,
         at: usize,
         ids: &[u32],
-        parts: &[A],
+        parts: &mut impl Iterator<Item = A>,
     ) {
         let is_in = self.panes.is_in(at);
         let combine = |into: &mut A, other: &A| aggregate.combine(into, other);
@@ -59,17 +64,17 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
             let id = *small as usize;
             let latest = &mut latest[id];
             if let Some(position) = pane.position(*latest) {
-                combine(pane.accumulator_mut(position), part);
+                combine(pane.accumulator_mut(position), &part);
                 if !is_ahead && position < pane.entered {
-                    self.totals.add(id, part, combine);
+                    self.totals.add(id, &part, combine);
                 }
             } else {
-                pane.push(*small, latest, *part);
-                self.directory.retain(id);
                 if is_in {
-                    self.totals.enter(id, part, combine);
+                    self.totals.enter(id, &part, combine);
                     pane.entered += 1;
                 }
+                pane.push(*small, latest, part);
+                self.directory.retain(id);
             }
         }
     }

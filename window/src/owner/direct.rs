@@ -9,7 +9,7 @@ use crate::index::LOT;
 use crate::key::{HashSeed, Key};
 use crate::time::{EventTime, TimeSpan};
 
-impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     /// Accumulates records: items at `times` under `keys`, each into its pane.
     ///
     /// Records that no window wants any more are counted in [`OwnerCounters::late_records`](super::OwnerCounters) and
@@ -121,7 +121,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
             for (id, item) in ids.iter().zip(items) {
                 let mut part = aggregate.identity();
                 aggregate.accumulate(&mut part, item);
-                self.merge(aggregate, at, &[*id], &[part]);
+                self.merge(aggregate, at, &[*id], &mut std::iter::once(part));
             }
             return;
         }

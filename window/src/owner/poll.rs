@@ -1,13 +1,15 @@
 //! The owner's work, in slices: which window is next, what enters, what is emitted, what leaves.
 
+use std::mem::needs_drop;
+
 use super::{Owner, OwnerPoll, Phase};
-use crate::aggregate::{Aggregate, Deduct};
+use crate::aggregate::Aggregate;
 use crate::budget::Budget;
 use crate::key::Key;
 use crate::rows::{ROWS_MAX, Rows};
 use crate::time::{EventTime, TimeSpan};
 
-impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     /// Works until a block of rows is full, the budget is spent or everything up to the watermark is done.
     ///
     /// Windows come in ascending order, each in one or more blocks of at most [`ROWS_MAX`] rows, the last one marked; a
@@ -42,11 +44,8 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
                     }
                     false
                 }
-                Phase::Clearing { end } => self.clear(end, budget),
-                Phase::Leaving { limit, entry } => {
-                    let deduct = self.deduct_of(aggregate);
-                    self.leave(limit, entry, deduct, budget)
-                }
+                Phase::Clearing { end } => self.clear(end, aggregate, budget),
+                Phase::Leaving { limit, entry } => self.leave(limit, entry, aggregate, budget),
             };
             if !done {
                 return OwnerPoll::Working;
@@ -61,12 +60,10 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
         Some(undecided.max(self.spec.first_window_end(oldest.end)))
     }
 
-    /// How entries leave the totals; `None` if the totals are to be cleared instead.
-    ///
-    /// Windows that do not overlap deduct nothing, whatever the aggregate: all their entries leave before the totals are
-    /// read again.
-    fn deduct_of<T: ?Sized, G: Aggregate<T, Accumulator = A>>(&self, aggregate: &G) -> Option<Deduct<A>> {
-        if self.spec.slide() == self.spec.size() { Some(|_, _| ()) } else { aggregate.deduct() }
+    /// Whether windows do not overlap. Then nothing is deducted, whatever the aggregate: all entries of a window leave before
+    /// the totals are read again.
+    fn is_tumbling(&self) -> bool {
+        self.spec.slide() == self.spec.size()
     }
 
     /// Adds the panes of the window that are not in the totals yet. Says whether all are.
@@ -122,7 +119,7 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
             Phase::Emitting { end, row: row + count }
         } else {
             self.counters.windows += 1;
-            if self.deduct_of(aggregate).is_some() {
+            if self.is_tumbling() || aggregate.deduct().is_some() {
                 Phase::Leaving { limit: self.leave_limit(end), entry: 0 }
             } else {
                 self.panes.on_totals_dropped();
@@ -133,9 +130,14 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     }
 
     /// Empties the totals. Says whether they are.
-    fn clear(&mut self, end: EventTime, budget: &mut Budget) -> bool {
+    fn clear<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        end: EventTime,
+        aggregate: &G,
+        budget: &mut Budget,
+    ) -> bool {
         let count = budget.take_up_to(self.totals.live().len());
-        self.totals.drop_last(count);
+        self.totals.drop_last(count, || aggregate.identity());
         let done = self.totals.live().is_empty();
         if done {
             self.phase = Phase::Leaving { limit: self.leave_limit(end), entry: 0 };
@@ -152,15 +154,28 @@ impl<K: Key + ?Sized, A: Copy + Send + 'static> Owner<K, A> {
     }
 
     /// Lets go of the panes that no later window wants. Says whether all are gone.
-    fn leave(&mut self, limit: EventTime, mut from: usize, deduct: Option<Deduct<A>>, budget: &mut Budget) -> bool {
+    fn leave<T: ?Sized, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        limit: EventTime,
+        mut from: usize,
+        aggregate: &G,
+        budget: &mut Budget,
+    ) -> bool {
+        let (is_tumbling, deduct) = (self.is_tumbling(), aggregate.deduct());
+        let empty = || aggregate.identity();
         while let Some(pane) = self.panes.oldest_mut().filter(|pane| pane.end <= limit) {
             self.open_records -= std::mem::take(&mut pane.records);
             let count = budget.take_up_to(pane.len() - from);
             for (id, entry) in pane.entries(from, count) {
-                if let Some(deduct) = deduct {
-                    self.totals.leave(id, entry, deduct);
+                if is_tumbling {
+                    self.totals.leave(id, entry, |_, _| (), empty);
+                } else if let Some(deduct) = &deduct {
+                    self.totals.leave(id, entry, deduct, empty);
                 }
                 self.directory.release(id);
+            }
+            if needs_drop::<A>() {
+                pane.empty(from, count, empty);
             }
             self.counters.entries_slid += count as u64;
             from += count;

@@ -36,8 +36,8 @@ impl Aggregate<i64> for Stats {
     fn combine(&self, acc: &mut Acc, other: &Acc) {
         *acc = (acc.0 + other.0, acc.1 + other.1);
     }
-    fn deduct(&self) -> Option<fn(&mut Acc, &Acc)> {
-        self.deducts.then_some(|acc, other| *acc = (acc.0 - other.0, acc.1 - other.1))
+    fn deduct(&self) -> Option<impl Fn(&mut Acc, &Acc)> {
+        self.deducts.then_some(|acc: &mut Acc, other: &Acc| *acc = (acc.0 - other.0, acc.1 - other.1))
     }
     fn finish(&self, acc: &Acc) -> Acc {
         *acc
