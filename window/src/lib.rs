@@ -49,7 +49,9 @@ mod spec;
 mod time;
 mod watermark;
 
-pub use aggregate::{Aggregate, Counting, Summing, counting, summing};
+pub use aggregate::{
+    Aggregate, AllOf, Averaging, Counting, Max, Min, Summing, all_of, averaging, counting, max, min, summing,
+};
 pub use arena::{Arena, Column};
 pub use block::Block;
 pub use budget::Budget;

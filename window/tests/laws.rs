@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use std::fmt::Debug;
-use weir_window::{Aggregate, counting, summing};
+use weir_window::{Aggregate, all_of, averaging, counting, max, min, summing};
 
 fn part<G: Aggregate<i64>>(aggregate: &G, items: &[i64]) -> G::Accumulator {
     let mut acc = aggregate.identity();
@@ -38,5 +38,16 @@ proptest! {
     ) {
         hold(&counting(), [&x, &y, &z]);
         hold(&summing(|n: &i64| *n), [&x, &y, &z]);
+        hold(&averaging(|n: &i64| *n), [&x, &y, &z]);
+        hold(&min(|n: &i64| *n), [&x, &y, &z]);
+        hold(&max(|n: &i64| n % 7), [&x, &y, &z]);
+        let both = all_of((counting(), summing(|n: &i64| *n)));
+        hold(&both, [&x, &y, &z]);
+        prop_assert!(Aggregate::<i64>::deduct(&both).is_some());
+        let mixed = all_of((counting(), min(|n: &i64| *n), max(|n: &i64| *n)));
+        hold(&mixed, [&x, &y, &z]);
+        prop_assert!(Aggregate::<i64>::deduct(&mixed).is_none());
+        let (least, greatest) = (x.iter().min().copied(), x.iter().max().copied());
+        prop_assert_eq!(mixed.finish(&part(&mixed, &x)), (x.len() as u64, least, greatest));
     }
 }

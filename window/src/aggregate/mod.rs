@@ -1,9 +1,15 @@
 //! What a window computes: the algebra of accumulators, and its laws.
 
+mod all_of;
+mod averaging;
 mod counting;
+mod extremes;
 mod summing;
 
+pub use all_of::{AllOf, all_of};
+pub use averaging::{Averaging, averaging};
 pub use counting::{Counting, counting};
+pub use extremes::{Max, Min, max, min};
 pub use summing::{Summing, summing};
 
 /// An operation over the items of a window, in parts that may be computed anywhere and put together in any order.
