@@ -117,12 +117,18 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
             let run = lot.iter().position(|time| *time < first || *time > last).unwrap_or(lot.len());
             let run = from..from + run;
             from = run.end;
-            self.accumulate_run(aggregate, &keys[run.clone()], &items[run]);
+            self.accumulate_run(aggregate, &times[run.clone()], &keys[run.clone()], &items[run]);
         }
     }
 
     /// Folds at most a lot of records into the current delta.
-    fn accumulate_run<T, G: Aggregate<T, Accumulator = A>>(&mut self, aggregate: &G, keys: &[&K], items: &[T]) {
+    fn accumulate_run<T, G: Aggregate<T, Accumulator = A>>(
+        &mut self,
+        aggregate: &G,
+        times: &[EventTime],
+        keys: &[&K],
+        items: &[T],
+    ) {
         let mut hashes = [0; LOT];
         let hashes = &mut hashes[..keys.len()];
         for (hash, key) in hashes.iter_mut().zip(keys) {
@@ -130,7 +136,7 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
         }
         // A job with one owner is common, and need not wait for a multiplication to find it.
         if self.owners == 1 {
-            self.accumulate_for_one(aggregate, hashes, keys, items);
+            self.accumulate_for_one(aggregate, hashes, times, keys, items);
             return;
         }
         let owners = self.owners;
@@ -145,11 +151,11 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
             self.open_part(owner);
             *position = self.current.parts[owner].position_of(*hash, *position, key, || aggregate.identity());
         }
-        for ((position, hash), item) in positions.iter().zip(&*hashes).zip(items) {
+        for (((position, hash), item), time) in positions.iter().zip(&*hashes).zip(items).zip(times) {
             if let Some(block) = &mut self.current.parts[owner(hash)].block {
                 block.records += 1;
                 let accumulators = block.accumulators.slice_mut(&block.arena);
-                aggregate.accumulate(&mut accumulators[*position as usize], item);
+                aggregate.accumulate_at(&mut accumulators[*position as usize], item, *time);
             }
         }
     }
@@ -158,6 +164,7 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
         &mut self,
         aggregate: &G,
         hashes: &[u64],
+        times: &[EventTime],
         keys: &[&K],
         items: &[T],
     ) {
@@ -176,8 +183,8 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
         let Some(block) = &mut part.block else { return };
         block.records += items.len() as u64;
         let accumulators = block.accumulators.slice_mut(&block.arena);
-        for (position, item) in positions.iter().zip(items) {
-            aggregate.accumulate(&mut accumulators[*position as usize], item);
+        for ((position, item), time) in positions.iter().zip(items).zip(times) {
+            aggregate.accumulate_at(&mut accumulators[*position as usize], item, *time);
         }
     }
 

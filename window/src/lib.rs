@@ -50,7 +50,8 @@ mod time;
 mod watermark;
 
 pub use aggregate::{
-    Aggregate, AllOf, Averaging, Counting, Max, Min, Summing, all_of, averaging, counting, max, min, summing,
+    Aggregate, AllOf, Averaging, Counting, First, Last, Max, MaxBy, Min, MinBy, Pick, Summing, all_of, averaging,
+    counting, first, last, max, max_by, min, min_by, summing,
 };
 pub use arena::{Arena, Column};
 pub use block::Block;

@@ -1,6 +1,7 @@
 //! Several aggregates over one pass.
 
 use super::Aggregate;
+use crate::time::EventTime;
 
 /// Two to six aggregates side by side. See [`all_of`].
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,11 @@ macro_rules! all_of {
             #[inline]
             fn accumulate(&self, accumulator: &mut Self::Accumulator, item: &T) {
                 $(self.parts.$index.accumulate(&mut accumulator.$index, item);)+
+            }
+
+            #[inline]
+            fn accumulate_at(&self, accumulator: &mut Self::Accumulator, item: &T, time: EventTime) {
+                $(self.parts.$index.accumulate_at(&mut accumulator.$index, item, time);)+
             }
 
             #[inline]

@@ -4,13 +4,17 @@ mod all_of;
 mod averaging;
 mod counting;
 mod extremes;
+mod picking;
 mod summing;
 
 pub use all_of::{AllOf, all_of};
 pub use averaging::{Averaging, averaging};
 pub use counting::{Counting, counting};
 pub use extremes::{Max, Min, max, min};
+pub use picking::{First, Last, MaxBy, MinBy, Pick, first, last, max_by, min_by};
 pub use summing::{Summing, summing};
+
+use crate::time::EventTime;
 
 /// An operation over the items of a window, in parts that may be computed anywhere and put together in any order.
 ///
@@ -38,6 +42,13 @@ pub trait Aggregate<T: ?Sized>: 'static {
 
     /// Adds one item. Once per record.
     fn accumulate(&self, accumulator: &mut Self::Accumulator, item: &T);
+
+    /// Adds one item of this event time: what the engine calls, once per record. For aggregates to which the order of records
+    /// matters; the others leave it as it is, and pay nothing.
+    #[inline]
+    fn accumulate_at(&self, accumulator: &mut Self::Accumulator, item: &T, _time: EventTime) {
+        self.accumulate(accumulator, item);
+    }
 
     /// Adds what `other` holds.
     fn combine(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);

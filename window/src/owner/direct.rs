@@ -52,7 +52,7 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
         let mut from = 0;
         while from < times.len() {
             let run = from..from + self.run_length(&times[from..]);
-            self.accumulate_run(aggregate, times[from], &ids[run.clone()], &items[run.clone()]);
+            self.accumulate_run(aggregate, &times[run.clone()], &ids[run.clone()], &items[run.clone()]);
             from = run.end;
         }
     }
@@ -107,31 +107,31 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     fn accumulate_run<T, G: Aggregate<T, Accumulator = A>>(
         &mut self,
         aggregate: &G,
-        time: EventTime,
+        times: &[EventTime],
         ids: &[u32],
         items: &[T],
     ) {
-        let pane_end = self.spec.pane_end(time);
+        let pane_end = self.spec.pane_end(times[0]);
         let expected = self.panes.newest_len();
         let at = self.panes.open(pane_end, expected);
         self.count_in(at, pane_end, items.len() as u64);
         let is_in = self.panes.is_in(at);
         let (pane, latest) = self.panes.pane(at, self.directory.ids());
         if is_in || pane.entered > 0 {
-            for (id, item) in ids.iter().zip(items) {
+            for ((id, item), time) in ids.iter().zip(items).zip(times) {
                 let mut part = aggregate.identity();
-                aggregate.accumulate(&mut part, item);
+                aggregate.accumulate_at(&mut part, item, *time);
                 self.merge(aggregate, at, &[*id], &mut std::iter::once(part));
             }
             return;
         }
-        for (id, item) in ids.iter().zip(items) {
+        for ((id, item), time) in ids.iter().zip(items).zip(times) {
             let latest = &mut latest[*id as usize];
             if let Some(position) = pane.position(*latest) {
-                aggregate.accumulate(pane.accumulator_mut(position), item);
+                aggregate.accumulate_at(pane.accumulator_mut(position), item, *time);
             } else {
                 let mut part = aggregate.identity();
-                aggregate.accumulate(&mut part, item);
+                aggregate.accumulate_at(&mut part, item, *time);
                 pane.push(*id, latest, part);
                 self.directory.retain(*id as usize);
             }
