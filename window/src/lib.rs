@@ -50,8 +50,8 @@ mod time;
 mod watermark;
 
 pub use aggregate::{
-    Aggregate, AllOf, Averaging, Counting, First, Last, Max, MaxBy, Min, MinBy, Pick, Summing, all_of, averaging,
-    counting, first, last, max, max_by, min, min_by, summing,
+    Aggregate, AllOf, Averaging, Counting, First, Last, Max, MaxBy, Min, MinBy, Pick, Summing, SummingFloats, all_of,
+    averaging, counting, first, last, max, max_by, min, min_by, summing, summing_floats,
 };
 pub use arena::{Arena, Column};
 pub use block::Block;

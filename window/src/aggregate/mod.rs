@@ -6,6 +6,7 @@ mod counting;
 mod extremes;
 mod picking;
 mod summing;
+mod summing_floats;
 
 pub use all_of::{AllOf, all_of};
 pub use averaging::{Averaging, averaging};
@@ -13,6 +14,7 @@ pub use counting::{Counting, counting};
 pub use extremes::{Max, Min, max, min};
 pub use picking::{First, Last, MaxBy, MinBy, Pick, first, last, max_by, min_by};
 pub use summing::{Summing, summing};
+pub use summing_floats::{SummingFloats, summing_floats};
 
 use crate::time::EventTime;
 
