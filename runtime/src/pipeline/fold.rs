@@ -118,7 +118,7 @@ impl<T: 'static, K: Key + 'static, F: Fn(&T) -> K + 'static> KeyOf<T> for Comput
 /// Where records go.
 pub(super) enum Way<K: Key + ?Sized, A> {
     /// Into deltas, which are handed over to the owners of their keys.
-    Deltas(Fold<K, A>),
+    Deltas(Box<Fold<K, A>>),
     /// Straight into the panes of the only owner, which is on the only worker: nothing to exchange, nothing to fold twice.
     Direct(SharedOwner<K, A>, HashSeed),
 }

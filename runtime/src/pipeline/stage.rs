@@ -290,7 +290,7 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
                     let half = OwnerHalf::<T, G::Key, A>::new(settings, engine, aggregate.clone(), next);
                     graph.owners[usize::from(operator)] = Some(Box::new(half));
                 }
-                let way = way.unwrap_or_else(|| Way::Deltas(Fold::new(spec, seed, owners)));
+                let way = way.unwrap_or_else(|| Way::Deltas(Box::new(Fold::new(spec, seed, owners))));
                 FoldHalf::new(OperatorIndex(operator), way, group, aggregate, share)
             };
             build(shared, Box::new(head));
