@@ -37,7 +37,7 @@ pub(crate) struct JobFile {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum SourceSettings {
     /// `type = "kinesis"`.
-    Kinesis(KinesisSource),
+    Kinesis(Box<KinesisSource>),
     /// `type = "tweets"`: the tutorial's test data.
     Tweets(Tweets),
 }

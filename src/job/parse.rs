@@ -109,7 +109,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 fn source(table: &Table<'_>) -> Result<SourceSettings, Failure> {
     let kind = table.need("type", "type = \"kinesis\"")?.choice(&[("kinesis", true), ("tweets", false)])?;
-    if kind { kinesis_source(table).map(SourceSettings::Kinesis) } else { tweets(table) }
+    if kind { kinesis_source(table).map(|source| SourceSettings::Kinesis(Box::new(source))) } else { tweets(table) }
 }
 
 fn kinesis_source(table: &Table<'_>) -> Result<KinesisSource, Failure> {
