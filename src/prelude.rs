@@ -6,7 +6,10 @@ pub use weir_runtime::{
     connect::{Item, item_stream, lines, logger},
     pipeline::{Pipeline, Stage, Timed, Untimed, WindowResult},
 };
-pub use weir_window::{EventTime, TimeSpan, WindowSpec, counting, millis, secs, summing};
+pub use weir_window::{
+    EventTime, TimeSpan, WindowSpec, all_of, averaging, counting, first, last, max, max_by, millis, min, min_by, secs,
+    summing, summing_floats,
+};
 
 pub use crate::{
     json::stdout,
