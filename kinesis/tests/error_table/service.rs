@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -204,11 +204,13 @@ fn records(iterator: &str) -> Value {
     let held: &[u64] = if shard == SHARD { &RECORDS } else { &[9] };
     let page: Vec<u64> = held.iter().copied().filter(|record| *record > after).take(PAGE).collect();
     let last = page.last().copied().unwrap_or(after);
+    // Young enough not to have been trimmed: else an iterator would be taken at the last record, and not behind it.
+    let arrived = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let records: Vec<Value> = page
         .iter()
         .map(|record| {
             json!({ "SequenceNumber": record.to_string(), "PartitionKey": "k", "Data": "eA==",
-                    "ApproximateArrivalTimestamp": 1_764_000_000.5 })
+                    "ApproximateArrivalTimestamp": arrived })
         })
         .collect();
     json!({ "Records": records, "NextShardIterator": format!("{number}|{shard}|{last}"), "MillisBehindLatest": 0 })

@@ -109,8 +109,9 @@ fn failed(seen: &Seen, kind: Kind, remedy: &str) {
     let error = seen.error.as_ref().expect("it failed");
     assert_eq!(error.kind, kind, "{error}");
     assert!(error.message.contains("PutRecords: because of") && error.message.contains(remedy), "{error}");
-    // A second call may have been under way.
-    assert!(seen.of("PutRecords").len() <= 2, "{}", seen.of("PutRecords").len());
+    // A second call may have been under way; one whose records may be at fault is put again in halves before.
+    let calls_max = if kind == Kind::Settings { 12 } else { 2 };
+    assert!(seen.of("PutRecords").len() <= calls_max, "{}", seen.of("PutRecords").len());
     assert!(seen.taken.is_empty());
 }
 

@@ -185,7 +185,8 @@ async fn drain(control: Shared, id: JobId, sources: Rc<[SourcePart]>, patience: 
         None
     });
     let asked = asked.await;
-    let patience = with_calls(patience, facade::now() - began);
+    // One that never came says nothing of how long a call takes.
+    let patience = asked.as_ref().map_or(patience, |_| with_calls(patience, facade::now() - began));
     match asked {
         Some(Ok(end)) => {
             control.borrow_mut().stop(id, Stop::Drain(end));
