@@ -73,6 +73,8 @@ pub struct Batcher {
     rng: fastrand::Rng,
     flushing: bool,
     worked: bool,
+    /// The last failure was one of credentials, and fresh ones were waited for.
+    credentials_refused: bool,
     failed: bool,
     records: usize,
     bytes: usize,
@@ -100,6 +102,7 @@ impl Batcher {
             rng: fastrand::Rng::with_seed(settings.seed),
             flushing: false,
             worked: false,
+            credentials_refused: false,
             failed: false,
             records: 0,
             bytes: 0,

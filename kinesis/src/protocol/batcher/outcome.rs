@@ -28,6 +28,7 @@ impl Batcher {
             return;
         };
         self.worked = true;
+        self.credentials_refused = false;
         self.failing.reset();
         let (mut refused, mut tallies, mut first_code) = (Vec::new(), Tallies::new(), None);
         for ((lane, entry), outcome) in entries.into_iter().zip(outcomes) {
@@ -118,7 +119,10 @@ impl Batcher {
                 self.pacing.on_refused(now, &mut self.rng);
                 self.pacing.due().since(now)
             }
-            Reaction::RetrySlowly => SLOW_RETRY,
+            Reaction::RefreshCredentials if !std::mem::replace(&mut self.credentials_refused, true) => {
+                self.failing.next_wait(&mut self.rng)
+            }
+            Reaction::RetrySlowly | Reaction::RefreshCredentials => SLOW_RETRY,
             Reaction::Fail => {
                 actions.push(PutAction::Failed { kind, message: format!("PutRecords: {message}") });
                 return;

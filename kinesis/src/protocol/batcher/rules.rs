@@ -118,6 +118,26 @@ fn record_that_another_of_its_key_waits_for_does_not_linger() {
     assert_eq!(loose.on(PutInput::Wake, ms(0)), [PutAction::WakeAt(ms(100))], "both may travel together");
 }
 
+// 10 ms: answered. 20 ms: refused for its credentials, put again soon, refused again, then every half minute.
+#[test]
+fn refused_credentials_are_had_anew_soon_and_then_waited_for() {
+    let wake = |actions: &[PutAction]| match actions.last() {
+        Some(PutAction::WakeAt(at)) => *at,
+        other => panic!("{other:?}"),
+    };
+    let mut writer = writer();
+    push(&mut writer, &[("1", "a")], ms(0));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(0)));
+    let _ = writer.on(answered(id, &[false]), ms(10));
+    push(&mut writer, &[("1", "b")], ms(20));
+    let (id, _) = put(writer.on(PutInput::Flush, ms(20)));
+    let soon = wake(&writer.on(failed(id, ErrorKind::Credentials), ms(20)));
+    assert!(soon <= ms(120), "{soon:?}");
+    let (id, _) = put(writer.on(PutInput::Wake, soon));
+    let late = wake(&writer.on(failed(id, ErrorKind::Credentials), soon));
+    assert_eq!(late.since(soon), Duration::from_secs(30));
+}
+
 #[test]
 fn records_of_a_key_with_hash_keys_apart_do_not_wait_for_each_other() {
     let mut writer = writer();
