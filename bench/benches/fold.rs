@@ -17,6 +17,8 @@ use weir_window::{Arena, Budget, EventTime, Fold, HashSeed, Owner, OwnerPoll, Ro
 
 const PANE_MS: i64 = 100;
 const PANES: usize = 4;
+/// As many as an operator gets at once.
+const BATCH: usize = 1_024;
 const SEED: HashSeed = HashSeed::new(weir_bench::SEED);
 
 fn spec() -> WindowSpec {
@@ -27,10 +29,12 @@ fn spec() -> WindowSpec {
 /// arenas go home.
 fn weir(fold: &mut Fold<u64, u64>, events: &[Event], base: i64, home: &mut Vec<Arena>) {
     let count = counting();
-    for batch in events.chunks(1_024) {
-        for event in batch {
-            fold.accumulate(&count, EventTime::from_millis(base + event.time), &event.key, event);
+    for batch in events.chunks(BATCH) {
+        let (mut times, mut keys) = ([EventTime::MIN; BATCH], [&0; BATCH]);
+        for ((time, key), event) in times.iter_mut().zip(&mut keys).zip(batch) {
+            (*time, *key) = (EventTime::from_millis(base + event.time), &event.key);
         }
+        fold.accumulate_all(&count, &times[..batch.len()], &keys[..batch.len()], batch);
         let highest = batch.last().map_or(0, |event| base + event.time);
         fold.hand_over(EventTime::from_millis(highest), &mut |_, block| home.push(black_box(block).into_arena()));
         home.drain(..).for_each(|arena| fold.take_home(arena));

@@ -12,7 +12,7 @@ use crate::block::Block;
 use crate::index::{Index, LOT, small};
 use crate::key::{HashSeed, Key, KeyColumn};
 use crate::spec::WindowSpec;
-use crate::time::{EventTime, TimeSpan};
+use crate::time::EventTime;
 
 /// Emptied deltas kept for their indexes: more than are open at once unless records are very disordered.
 const SPARE_DELTAS_MAX: usize = 64;
@@ -296,9 +296,7 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
             }
         };
         self.first = self.spec.pane_first(pane_end);
-        // The last pane of all covers its own end, because nothing is later.
-        let is_last = pane_end == EventTime::MAX;
-        self.last = if is_last { pane_end } else { pane_end.saturating_sub(TimeSpan::from_millis(1)) };
+        self.last = self.spec.pane_last(pane_end);
     }
 }
 

@@ -1,6 +1,6 @@
-//! The owner's half of a window: blocks and watermarks in, rows out.
+//! The owner's half of a window: blocks, or records themselves where there is one worker, and watermarks in, rows out.
 //!
-//! Blocks are combined into panes as they arrive, so that when the watermark passes a window's end only the slide is
+//! They are combined into panes as they arrive, so that when the watermark passes a window's end only the slide is
 //! left, and it touches the entering and leaving panes only, however many panes the window has:
 //! ```text
 //! Waiting -> Entering -> Emitting -> [Clearing] -> Leaving -> Waiting …      W >= end starts it

@@ -152,6 +152,12 @@ impl WindowSpec {
         self.at_or_before(pane_end.as_millis().saturating_sub(1), self.pane)
     }
 
+    /// Last time of the pane that ends at `pane_end`. The last pane of all covers its own end, because nothing is later.
+    #[inline]
+    pub fn pane_last(&self, pane_end: EventTime) -> EventTime {
+        if pane_end == EventTime::MAX { pane_end } else { pane_end.saturating_sub(TimeSpan::from_millis(1)) }
+    }
+
     /// End of the first window that holds the pane ending at `pane_end`.
     #[inline]
     pub fn first_window_end(&self, pane_end: EventTime) -> EventTime {

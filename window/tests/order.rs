@@ -40,7 +40,7 @@ proptest! {
         let keys = vec![&(); arrived.len()];
         let (mut fold, mut owner) = (Fold::<(), _>::new(spec, seed.clone(), 1), Owner::<(), _>::new(spec, None));
         if directly {
-            owner.accumulate(&picks, &seed, &times, &keys, &arrived);
+            owner.accumulate_all(&picks, &seed, &times, &keys, &arrived);
         } else {
             fold.accumulate_all(&picks, &times, &keys, &arrived);
             fold.hand_over_all(&mut |_, block| drop(owner.combine(&picks, block)));

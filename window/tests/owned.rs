@@ -75,7 +75,7 @@ fn windows(spec: WindowSpec, bag: &Bag, direct: bool, budget: usize) {
         let keys: Vec<_> = items.iter().map(|item| item % 7).collect();
         let keys: Vec<_> = keys.iter().collect();
         if direct {
-            owner.accumulate(bag, &seed, &times, &keys, &items);
+            owner.accumulate_all(bag, &seed, &times, &keys, &items);
         } else {
             fold.accumulate_all(bag, &times, &keys, &items);
             fold.hand_over_all(&mut |_, block| drop(owner.combine(bag, block)));
@@ -97,7 +97,7 @@ fn windows(spec: WindowSpec, bag: &Bag, direct: bool, budget: usize) {
     // Nor does anything leak when owner and fold are dropped as they are.
     let at = EventTime::from_millis(1_000_000);
     fold.accumulate(bag, at, &1, &1_000_000);
-    owner.accumulate(bag, &seed, &[EventTime::MAX], &[&2], &[0]);
+    owner.accumulate_all(bag, &seed, &[EventTime::MAX], &[&2], &[0]);
     assert!(ALIVE.get() <= 2 && ALIVE.get() > 0);
     drop((fold, owner));
     assert_eq!(ALIVE.get(), 0, "dropped, and something in them is not");

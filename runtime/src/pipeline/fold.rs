@@ -202,7 +202,7 @@ where
             Way::Direct(owner, seed) => {
                 let mut owner = owner.borrow_mut();
                 for (items, times) in lots {
-                    self.group.with_keys(items, |keys| owner.accumulate(aggregate, seed, times, keys, items));
+                    self.group.with_keys(items, |keys| owner.accumulate_all(aggregate, seed, times, keys, items));
                 }
             }
         }

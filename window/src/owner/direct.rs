@@ -3,21 +3,37 @@
 //! Records come in lots, and each pass goes over a whole lot: hash, guess, compare, accumulate. See
 //! [`Index`](crate::index::Index).
 
+use std::ops::Range;
+
 use super::Owner;
 use crate::aggregate::Aggregate;
 use crate::index::LOT;
 use crate::key::{HashSeed, Key};
-use crate::time::{EventTime, TimeSpan};
+use crate::time::EventTime;
+
+/// Records side by side: as many times and keys as items.
+struct Lot<'a, K: ?Sized, T> {
+    times: &'a [EventTime],
+    keys: &'a [&'a K],
+    items: &'a [T],
+}
+
+impl<'a, K: ?Sized, T> Lot<'a, K, T> {
+    fn part(&self, range: Range<usize>) -> Lot<'a, K, T> {
+        Lot { times: &self.times[range.clone()], keys: &self.keys[range.clone()], items: &self.items[range] }
+    }
+}
 
 impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
     /// Accumulates records: items at `times` under `keys`, each into its pane.
     ///
     /// Records that no window wants any more are counted in [`OwnerCounters::late_records`](super::OwnerCounters) and
-    /// dropped. Does not allocate once warm. Cost: a hash, a probe and a place in the pane for each.
+    /// dropped. Does not allocate once warm. Cost: a hash, a probe and a place in the pane for each; a division and a search
+    /// when the pane changes.
     ///
     /// # Panics
     /// If there are not as many times and keys as items.
-    pub fn accumulate<T, G: Aggregate<T, Accumulator = A>>(
+    pub fn accumulate_all<T, G: Aggregate<T, Accumulator = A>>(
         &mut self,
         aggregate: &G,
         seed: &HashSeed,
@@ -26,8 +42,9 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
         items: &[T],
     ) {
         assert!(times.len() == items.len() && keys.len() == items.len(), "a record has a time, a key and an item");
-        for ((times, keys), items) in times.chunks(LOT).zip(keys.chunks(LOT)).zip(items.chunks(LOT)) {
-            self.accumulate_lot(aggregate, seed, times, keys, items);
+        let all = Lot { times, keys, items };
+        for from in (0..items.len()).step_by(LOT) {
+            self.accumulate_lot(aggregate, seed, &all.part(from..items.len().min(from + LOT)));
         }
     }
 
@@ -35,25 +52,25 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
         &mut self,
         aggregate: &G,
         seed: &HashSeed,
-        times: &[EventTime],
-        keys: &[&K],
-        items: &[T],
+        lot: &Lot<'_, K, T>,
     ) {
-        let earliest = times.iter().min().expect("a lot is not empty");
+        let earliest = lot.times.iter().min().expect("a lot is not empty");
         if self.is_late(self.spec.pane_end(*earliest)) {
-            self.accumulate_what_is_in_time(aggregate, seed, times, keys, items);
+            self.accumulate_what_is_in_time(aggregate, seed, lot);
             return;
         }
         let mut ids = [0; LOT];
-        let ids = &mut ids[..keys.len()];
+        let ids = &mut ids[..lot.keys.len()];
         if !K::ONLY_ONE || self.directory.live() == 0 {
-            self.ids_of(seed, keys, ids);
+            self.ids_of(seed, lot.keys, ids);
+            self.totals.reach(self.directory.ids(), || aggregate.identity());
         }
         let mut from = 0;
-        while from < times.len() {
-            let run = from..from + self.run_length(&times[from..]);
-            self.accumulate_run(aggregate, &times[run.clone()], &ids[run.clone()], &items[run.clone()]);
-            from = run.end;
+        while from < ids.len() {
+            let (pane_end, length) = self.run(&lot.times[from..]);
+            let run = from..from + length;
+            self.accumulate_run(aggregate, pane_end, &ids[run.clone()], &lot.part(run));
+            from += length;
         }
     }
 
@@ -64,19 +81,17 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
         &mut self,
         aggregate: &G,
         seed: &HashSeed,
-        times: &[EventTime],
-        keys: &[&K],
-        items: &[T],
+        lot: &Lot<'_, K, T>,
     ) {
         let mut from = 0;
-        while from < times.len() {
-            let run = from..from + self.run_length(&times[from..]);
-            if self.is_late(self.spec.pane_end(times[from])) {
-                self.counters.late_records += run.len() as u64;
+        while from < lot.times.len() {
+            let (pane_end, length) = self.run(&lot.times[from..]);
+            if self.is_late(pane_end) {
+                self.counters.late_records += length as u64;
             } else {
-                self.accumulate_lot(aggregate, seed, &times[run.clone()], &keys[run.clone()], &items[run.clone()]);
+                self.accumulate_lot(aggregate, seed, &lot.part(from..from + length));
             }
-            from = run.end;
+            from += length;
         }
     }
 
@@ -94,38 +109,36 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
         }
     }
 
-    /// How many of `times`, from the first, are in one pane.
-    fn run_length(&self, times: &[EventTime]) -> usize {
-        let end = self.spec.pane_end(times[0]);
-        let first = self.spec.pane_first(end);
-        // The last pane of all covers its own end, because nothing is later.
-        let last = if end == EventTime::MAX { end } else { end.saturating_sub(TimeSpan::from_millis(1)) };
-        times.iter().position(|time| *time < first || *time > last).unwrap_or(times.len())
+    /// The end of the pane of the first of `times`, and how many of them from there on are in it.
+    fn run(&self, times: &[EventTime]) -> (EventTime, usize) {
+        let pane_end = self.spec.pane_end(times[0]);
+        let (first, last) = (self.spec.pane_first(pane_end), self.spec.pane_last(pane_end));
+        (pane_end, times.iter().position(|time| *time < first || *time > last).unwrap_or(times.len()))
     }
 
     /// Accumulates items of one pane.
     fn accumulate_run<T, G: Aggregate<T, Accumulator = A>>(
         &mut self,
         aggregate: &G,
-        times: &[EventTime],
+        pane_end: EventTime,
         ids: &[u32],
-        items: &[T],
+        run: &Lot<'_, K, T>,
     ) {
-        let pane_end = self.spec.pane_end(times[0]);
         let expected = self.panes.newest_len();
         let at = self.panes.open(pane_end, expected);
-        self.count_in(at, pane_end, items.len() as u64);
+        self.count_in(at, pane_end, ids.len() as u64);
         let is_in = self.panes.is_in(at);
         let (pane, latest) = self.panes.pane(at, self.directory.ids());
+        let records = ids.iter().zip(run.items).zip(run.times);
         if is_in || pane.entered > 0 {
-            for ((id, item), time) in ids.iter().zip(items).zip(times) {
+            for ((id, item), time) in records {
                 let mut part = aggregate.identity();
                 aggregate.accumulate_at(&mut part, item, *time);
                 self.merge(aggregate, at, &[*id], &mut std::iter::once(part));
             }
             return;
         }
-        for ((id, item), time) in ids.iter().zip(items).zip(times) {
+        for ((id, item), time) in records {
             let latest = &mut latest[*id as usize];
             if let Some(position) = pane.position(*latest) {
                 aggregate.accumulate_at(pane.accumulator_mut(position), item, *time);
@@ -136,7 +149,6 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Owner<K, A> {
                 self.directory.retain(*id as usize);
             }
         }
-        self.totals.reach(self.directory.ids(), || aggregate.identity());
         self.compact_if_full(aggregate, at);
     }
 }

@@ -262,7 +262,7 @@ impl<K: TestKey + ?Sized> World<K> {
         let mut keys = Vec::new();
         records.iter().for_each(|record| K::with(record.key, |key| keys.push(key.to_owned_key())));
         let keys: Vec<&K> = keys.iter().map(K::borrowed).collect();
-        side.owner.accumulate(&self.stats, &SEED, &times, &keys, &values);
+        side.owner.accumulate_all(&self.stats, &SEED, &times, &keys, &values);
         let late = side.owner.counters().late_records - late_before;
         let taken = side.owner.open_records() - open_before;
         assert_eq!(late + taken, records.len() as u64, "records are open or late");
