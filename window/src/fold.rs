@@ -134,7 +134,7 @@ impl<K: Key + ?Sized, A: Clone + Send + 'static> Fold<K, A> {
         for (hash, key) in hashes.iter_mut().zip(keys) {
             *hash = key.hash(&self.seed);
         }
-        // A job with one owner is common, and need not wait for a multiplication to find it.
+        // A job with one owner is common. Its block stays in hand here: one loop for both cost 13 to 20 % more at 10 000 keys.
         if self.owners == 1 {
             self.accumulate_for_one(aggregate, hashes, times, keys, items);
             return;
