@@ -199,7 +199,8 @@ impl Run {
             more |= self.poll_part(operator, budget);
         }
         more |= self.deliver_own();
-        if self.outboxes.iter().any(Outbox::is_full) || self.stop == Some(Stop::Cancel) {
+        // Where records go straight into panes, none may go between this worker's own marker and whoever takes the cut.
+        if self.outboxes.iter().any(Outbox::is_full) || self.stop == Some(Stop::Cancel) || !self.cuts.is_empty() {
             return more;
         }
         let ahead = self.ahead;
@@ -300,3 +301,6 @@ impl Run {
         shards.chain(self.parts.iter().flatten().filter_map(|part| part.holder())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
