@@ -118,16 +118,15 @@ impl<T> Clone for Inlet<T> {
 }
 
 impl<T> Inlet<T> {
-    /// Puts one input behind those already there, or gives it back if there is no room. A loss is never refused.
+    /// Notes that records were lost, in the job's ledger. It moves nothing, waits for nothing, and counts although the shard is
+    /// being cancelled.
+    pub fn note_loss(&self, loss: Loss) {
+        self.losses.note(loss);
+        self.worker.notify();
+    }
+
+    /// Puts one input behind those already there, or gives it back if there is no room.
     pub fn try_send(&self, input: ShardInput<T>) -> Result<(), Refused<T>> {
-        let input = match input {
-            ShardInput::Lost(loss) => {
-                self.losses.note(loss);
-                self.worker.notify();
-                return Ok(());
-            }
-            input => input,
-        };
         let mut shared = self.shared.borrow_mut();
         if shared.queue.len() >= shared.capacity {
             return Err(Refused(input));
@@ -137,14 +136,13 @@ impl<T> Inlet<T> {
         Ok(())
     }
 
-    /// Puts one input behind those already there, waiting for room. Returns without it once the shard is cancelled, unless
-    /// it is a loss.
+    /// Puts one input behind those already there, waiting for room. Returns without it once the shard is cancelled.
     pub async fn send(&self, input: ShardInput<T>) {
         let mut input = Some(input);
         let mut place = self.place();
         std::future::poll_fn(|cx| {
             let next = input.take().expect("polled again only after a refusal");
-            if self.stop() == Some(Stop::Cancel) && !matches!(next, ShardInput::Lost(_)) {
+            if self.stop() == Some(Stop::Cancel) {
                 return Poll::Ready(());
             }
             match self.try_send(next) {

@@ -76,11 +76,4 @@ impl SinkCounters {
     pub fn add_written(&self, items: u64) {
         self.written.set(self.written.get() + items);
     }
-
-    /// Items taken of which it is not known yet what becomes of them.
-    #[must_use]
-    pub fn pending(&self) -> u64 {
-        let known = self.written.get() + self.unwritable.get() + self.given_up.get() + self.diverted.get();
-        self.taken.get().saturating_sub(known)
-    }
 }

@@ -8,7 +8,6 @@ use weir_window::{EventTime, ShardName, TimeSpan};
 
 use crate::error::JobError;
 pub use crate::inlet::{Inlet, Refused};
-use crate::ledger::Loss;
 
 /// A future that stays on its executor.
 pub type LocalFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -138,9 +137,6 @@ pub enum ShardInput<T> {
     },
     /// A passing trouble in words. Moves nothing: the shard holds its watermark.
     Trouble(String),
-    /// Records were lost: an entry of the job's ledger. Moves nothing, waits for nothing, and counts although the shard is
-    /// being cancelled.
-    Lost(Loss),
     /// The shard is gone, and nobody knows what follows it: it is not waited for any more, and says nothing of what is to
     /// come. A reader that has sent this returns.
     Abandoned,

@@ -182,7 +182,9 @@ impl ShardReader {
                 tracing::warn!("stream {}: {trouble}", self.stream);
                 ShardInput::Trouble(trouble)
             }
-            Notice::Gap { range, what } => ShardInput::Lost(Loss { reason: Reason::Gap, records: None, range, what }),
+            Notice::Gap { range, what } => {
+                return self.inlet.note_loss(Loss { reason: Reason::Gap, records: None, range, what });
+            }
             Notice::Abandoned => ShardInput::Abandoned,
             Notice::Drained { children } => {
                 ShardInput::Drained { children: children.into_iter().map(from_its_beginning).collect() }

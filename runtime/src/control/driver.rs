@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assignment::{Assignments, owners};
-use super::job::{BegunBefore, Job};
+use super::job::Job;
 use super::sources::{SourcePart, discover, stop_time};
 use super::{Ending, JobReport, JobSettings, JobStart, Until};
 
@@ -154,10 +154,11 @@ async fn submit(
     if let Some(end) = until {
         control.borrow_mut().stop(id, Stop::Until(end));
     }
-    for index in (0..sources.len()).filter(|index| sources[*index].discover_every.is_some()) {
+    for (index, source) in sources.iter().enumerate() {
+        let Some(period) = source.discover_every else { continue };
         let on_listing = control.clone();
         let on_listing = move |shards| on_listing.borrow_mut().on_listing(id, index, shards);
-        let task = facade::spawn(discover(sources.clone(), index, id, on_listing));
+        let task = facade::spawn(discover(sources.clone(), index, period, id, on_listing));
         control.borrow_mut().keep_task(id, task);
     }
     Ok((id, start))
@@ -338,8 +339,8 @@ impl Control {
         for (worker, source, shard, awaited) in awaited {
             lists.entry(worker).or_default().awaited.push((source, shard, awaited));
         }
-        for BegunBefore { worker, source, shard, parent } in begun {
-            lists.entry(worker).or_default().begun.push((source, shard, parent));
+        for (worker, begun) in begun {
+            lists.entry(worker).or_default().begun.push(begun);
         }
         lists.into_iter().for_each(|(worker, lists)| self.command(worker, Command::Lineage(id, Box::new(lists))));
     }

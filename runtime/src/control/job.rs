@@ -14,14 +14,14 @@ use crate::error::JobError;
 use crate::ledger::{Ledger, Loss, Reason};
 use crate::pipeline::{DrainedShard, RunCounters, SourceStart};
 use crate::source::{Listing, ShardListing};
-use crate::worker::{AttachAt, Attachment};
+use crate::worker::{AttachAt, Attachment, BegunBefore};
 
 /// One job as control sees it: a plain machine, told what happened, asked what follows.
 pub struct Job {
     sources: Vec<SourceState>,
     workers: Vec<WorkerState>,
     /// See [`Job::take_begun`].
-    begun: Vec<BegunBefore>,
+    begun: Vec<(usize, BegunBefore)>,
     error: Option<JobError>,
     pub(crate) ledger: Ledger,
     /// Shards may open as long as nobody stops it, so it is not over when all have ended.
@@ -29,19 +29,6 @@ pub struct Job {
     stopped: bool,
     finishing: bool,
     hurried: bool,
-}
-
-/// A shard that began before a parent of it was read, and who drained that parent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BegunBefore {
-    /// The worker that drained the parent.
-    pub worker: usize,
-    /// Index of the source in its pipeline.
-    pub source: usize,
-    /// The shard.
-    pub shard: ShardName,
-    /// Its parent.
-    pub parent: ShardName,
 }
 
 #[derive(Default)]
@@ -167,7 +154,7 @@ impl Job {
                 let _ = source.waiting.entry(child.name.clone()).or_insert(child);
             } else if let Some(worker) = worker {
                 let (shard, parent) = (child.name, drained.shard.clone());
-                self.begun.push(BegunBefore { worker, source: index, shard, parent });
+                self.begun.push((worker, BegunBefore { source: index, shard, parent }));
             }
         }
     }
@@ -175,7 +162,7 @@ impl Job {
     /// Shards, since last asked, that had begun when a parent of theirs was drained: when they began, listings named them
     /// and not the parent, so nobody waited for it. Owners now hold them in its name, and nobody would ever begin them
     /// again; the worker that drained the parent is to say that they have begun.
-    pub fn take_begun(&mut self) -> Vec<BegunBefore> {
+    pub fn take_begun(&mut self) -> Vec<(usize, BegunBefore)> {
         std::mem::take(&mut self.begun)
     }
 

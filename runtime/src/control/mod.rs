@@ -7,7 +7,7 @@ mod lineage;
 mod sources;
 
 pub use assignment::{Assignments, owners};
-pub use job::{BegunBefore, Job};
+pub use job::Job;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -12,6 +12,7 @@ use crate::facade;
 use crate::guarded::guarded_async;
 use crate::signal::{Listener, Notifier, signal};
 use crate::source::{Listing, ShardListing, SourceControl};
+use crate::worker::driver::JobId;
 
 /// One source. Its connector may take as long as its service does, so nobody is borrowed while it is asked.
 pub(super) struct SourcePart {
@@ -70,17 +71,14 @@ pub(super) async fn stop_time(sources: &[SourcePart]) -> Result<Option<EventTime
 pub(super) async fn discover(
     sources: Rc<[SourcePart]>,
     index: usize,
-    job: u64,
+    period: Duration,
+    job: JobId,
     on_listing: impl Fn(Vec<ShardListing>),
 ) {
-    let source = &sources[index];
-    let Some(period) = source.discover_every else {
-        return;
-    };
     loop {
         // Jobs of many nodes do not all ask at once.
         facade::sleep(period.mul_f64(0.8 + 0.4 * fastrand::f64())).await;
-        match source.discover().await {
+        match sources[index].discover().await {
             Some(Ok(shards)) => on_listing(shards),
             Some(Err(error)) => {
                 tracing::warn!("job {job}: its stream could not be listed: {error}; it is tried again");

@@ -118,9 +118,45 @@ impl<T: 'static, K: Key + 'static, F: Fn(&T) -> K + 'static> KeyOf<T> for Comput
 /// Where records go.
 pub(super) enum Way<K: Key + ?Sized, A> {
     /// Into deltas, which are handed over to the owners of their keys.
-    Deltas(Box<Fold<K, A>>),
+    Deltas(Deltas<K, A>),
     /// Straight into the panes of the only owner, which is on the only worker: nothing to exchange, nothing to fold twice.
     Direct(SharedOwner<K, A>, HashSeed),
+}
+
+/// A fold, and what the run knows of it.
+pub(super) struct Deltas<K: Key + ?Sized, A> {
+    fold: Box<Fold<K, A>>,
+    share: Rc<FoldShare>,
+    unweighed: u32,
+}
+
+impl<K: Key + ?Sized, A: Clone + Send + 'static> Deltas<K, A> {
+    pub(super) fn new(fold: Fold<K, A>, share: Rc<FoldShare>) -> Deltas<K, A> {
+        Deltas { fold: Box::new(fold), share, unweighed: 0 }
+    }
+
+    /// Notes that records were folded.
+    fn on_folded(&mut self, records: u64) {
+        self.share.waiting.set(self.share.waiting.get() + records);
+        self.unweighed += 1;
+        if self.unweighed >= WEIGHED_EVERY {
+            self.unweighed = 0;
+            self.share.bytes.set(self.fold.bytes());
+        }
+    }
+
+    fn take_home(&mut self) {
+        self.share.home.borrow_mut().drain(..).for_each(|arena| self.fold.take_home(arena));
+    }
+
+    fn hand_over(&mut self, operator: OperatorIndex, up_to: EventTime, cx: &mut OperatorContext<'_>) {
+        let waiting = &self.share.waiting;
+        self.fold.hand_over(up_to, &mut |owner, block| {
+            let records = block.records();
+            waiting.set(waiting.get() - records);
+            cx.send(usize::from(owner), Message::Block { operator, records, block: Box::new(block) });
+        });
+    }
 }
 
 /// The operator. Its owners' half is [`super::owner::OwnerHalf`].
@@ -129,8 +165,6 @@ pub(super) struct FoldHalf<T, G: KeyOf<T>, A: Aggregate<T>> {
     way: Way<G::Key, A::Accumulator>,
     group: G,
     aggregate: Rc<A>,
-    share: Rc<FoldShare>,
-    unweighed: u32,
     /// What owners were last told, so that an unchanged watermark is not sent again.
     told: WorkerMark,
 }
@@ -141,37 +175,17 @@ impl<T, G: KeyOf<T>, A: Aggregate<T>> FoldHalf<T, G, A> {
         way: Way<G::Key, A::Accumulator>,
         group: G,
         aggregate: Rc<A>,
-        share: Rc<FoldShare>,
     ) -> FoldHalf<T, G, A> {
-        FoldHalf { operator, way, group, aggregate, share, unweighed: 0, told: WorkerMark::Absent }
-    }
-
-    fn weigh(&mut self) {
-        let Way::Deltas(fold) = &self.way else { return };
-        self.unweighed += 1;
-        if self.unweighed >= WEIGHED_EVERY {
-            self.unweighed = 0;
-            self.share.bytes.set(fold.bytes());
-        }
+        FoldHalf { operator, way, group, aggregate, told: WorkerMark::Absent }
     }
 
     /// Hands over what the watermark covers; everything, if this worker is about to leave the minimum, for then nothing
     /// would hold `W` back for what stayed here.
     fn hand_over(&mut self, mark: WorkerMark, cx: &mut OperatorContext<'_>) {
-        match mark {
-            WorkerMark::At(up_to) => self.hand_over_up_to(up_to, cx),
-            WorkerMark::Absent => self.hand_over_up_to(EventTime::MAX, cx),
+        if let Way::Deltas(deltas) = &mut self.way {
+            let up_to = if let WorkerMark::At(up_to) = mark { up_to } else { EventTime::MAX };
+            deltas.hand_over(self.operator, up_to, cx);
         }
-    }
-
-    fn hand_over_up_to(&mut self, up_to: EventTime, cx: &mut OperatorContext<'_>) {
-        let (operator, waiting) = (self.operator, &self.share.waiting);
-        let Way::Deltas(fold) = &mut self.way else { return };
-        fold.hand_over(up_to, &mut |owner, block| {
-            let records = block.records();
-            waiting.set(waiting.get() - records);
-            cx.send(usize::from(owner), Message::Block { operator, records, block: Box::new(block) });
-        });
     }
 }
 
@@ -191,13 +205,16 @@ where
         assert_eq!(batch.items.len(), batch.times.len(), "a window needs one event time an item");
         let aggregate = &*self.aggregate;
         let lots = batch.items.chunks(LOT).zip(batch.times.chunks(LOT));
-        let folded = batch.items.len() as u64;
+        let records = batch.items.len() as u64;
+        // Before they are: where a closure panics, more may then be folded than open, but never the other way round.
+        cx.counters.records_folded += records;
         match &mut self.way {
-            Way::Deltas(fold) => {
+            Way::Deltas(deltas) => {
+                let fold = &mut deltas.fold;
                 for (items, times) in lots {
                     self.group.with_keys(items, |keys| fold.accumulate_all(aggregate, times, keys, items));
                 }
-                self.share.waiting.set(self.share.waiting.get() + folded);
+                deltas.on_folded(records);
             }
             Way::Direct(owner, seed) => {
                 let mut owner = owner.borrow_mut();
@@ -206,15 +223,13 @@ where
                 }
             }
         }
-        cx.counters.records_folded += folded;
         batch.clear();
-        self.weigh();
     }
 
     fn on_progress(&mut self, progress: &Progress, cx: &mut OperatorContext<'_>) {
         let operator = self.operator;
-        if let Way::Deltas(fold) = &mut self.way {
-            self.share.home.borrow_mut().drain(..).for_each(|arena| fold.take_home(arena));
+        if let Way::Deltas(deltas) = &mut self.way {
+            deltas.take_home();
         }
         match progress {
             Progress::Mark(mark) => {
@@ -245,7 +260,7 @@ where
                 cx.send_all(|| Message::Watermark { operator, mark: *mark });
                 self.told = *mark;
             }
-            Progress::Barrier => self.hand_over_up_to(EventTime::MAX, cx),
+            Progress::Barrier => self.hand_over(WorkerMark::At(EventTime::MAX), cx),
         }
     }
 }

@@ -179,7 +179,6 @@ impl<T: 'static> Intake<T> {
             }
             ShardInput::Lagging { .. } => {}
             ShardInput::Trouble(trouble) => shard.trouble = Some(trouble),
-            ShardInput::Lost(loss) => unreachable!("an inlet leaves losses beside its queue: {loss:?}"),
             ShardInput::Drained { children } => {
                 let ending = if children.is_empty() { Ending::Over } else { Ending::Followed };
                 self.on_ended(index, ending, children, cx);

@@ -94,9 +94,9 @@ impl OperatorContext<'_> {
 pub struct RunCounters {
     /// Items that sources gave to this worker.
     pub records_in: u64,
-    /// Records folded into deltas here.
+    /// Records folded here, into deltas or straight into panes.
     pub records_folded: u64,
-    /// Blocks combined here, as an owner.
+    /// Blocks combined here, as an owner; none where one worker is all there is.
     pub blocks_combined: u64,
     /// Of these, blocks that other workers folded.
     pub blocks_from_others: u64,
@@ -135,4 +135,11 @@ pub struct RunCounters {
     pub given_up: u64,
     /// Items among the dead letters of sinks.
     pub diverted: u64,
+}
+
+impl RunCounters {
+    /// Items given to sinks of which it is not known yet what becomes of them.
+    pub(crate) fn pending(&self) -> u64 {
+        self.taken.saturating_sub(self.written + self.unwritable + self.given_up + self.diverted)
+    }
 }

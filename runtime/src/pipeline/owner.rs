@@ -1,4 +1,5 @@
-//! The second half of a windowed aggregation: an owner combines deltas into panes, slides, and emits downstream.
+//! The second half of a windowed aggregation: an owner has panes, of deltas that it combines or of records that come straight
+//! in; it slides, and emits downstream.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use weir_window::{Aggregate, Fold, Key, Owner, SpecError, TimeSpan, WindowSpec};
 
 use super::WindowResult;
-use super::fold::{Borrowed, Computed, FoldHalf, KeyOf, Unkeyed, Way};
+use super::fold::{Borrowed, Computed, Deltas, FoldHalf, KeyOf, Unkeyed, Way};
 use super::graph::{Flush, Place, Prepare, SharedGraph, Upstream};
 use super::intake::{Intake, IntakeSettings};
 use super::operator::{Batch, Operator, OperatorContext, Progress};
@@ -290,8 +290,8 @@ impl<T: 'static, G: KeyOf<T>> WindowStage<T, G> {
                     let half = OwnerHalf::<T, G::Key, A>::new(settings, engine, aggregate.clone(), next);
                     graph.owners[usize::from(operator)] = Some(Box::new(half));
                 }
-                let way = way.unwrap_or_else(|| Way::Deltas(Box::new(Fold::new(spec, seed, owners))));
-                FoldHalf::new(OperatorIndex(operator), way, group, aggregate, share)
+                let way = way.unwrap_or_else(|| Way::Deltas(Deltas::new(Fold::new(spec, seed, owners), share)));
+                FoldHalf::new(OperatorIndex(operator), way, group, aggregate)
             };
             build(shared, Box::new(head));
         });

@@ -12,7 +12,7 @@ use weir_window::{Budget, ShardName};
 
 use super::link::{Links, push};
 use super::watch::Watch;
-use super::{Attachment, Run, RunSettings};
+use super::{Attachment, BegunBefore, Run, RunSettings};
 use crate::error::{JobError, Kind};
 use crate::facade;
 use crate::guarded::{guarded, guarded_async};
@@ -54,8 +54,7 @@ pub(crate) struct Lists {
     pub(crate) attach: Vec<Attachment>,
     /// Whether others wait for it.
     pub(crate) awaited: Vec<(usize, ShardName, bool)>,
-    /// It had begun when its parent, the second, was drained here.
-    pub(crate) begun: Vec<(usize, ShardName, ShardName)>,
+    pub(crate) begun: Vec<BegunBefore>,
 }
 
 /// A job's beginning on one worker.
@@ -103,7 +102,6 @@ struct Seat {
     run: Run,
     links: Links,
     readers: Vec<facade::Task<()>>,
-    sinks: Rc<SinkCounters>,
     failures: Rc<RefCell<Vec<JobError>>>,
     attachments: usize,
     settled: bool,
@@ -176,7 +174,6 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         }),
         counters: Rc::new(SinkCounters::default()),
     };
-    let sinks = sink.counters.clone();
     let run = RunSettings {
         worker: settings.worker,
         worker_count: settings.worker_count,
@@ -204,7 +201,6 @@ async fn start_job(settings: &WorkerSettings, seats: &mut BTreeMap<JobId, Seat>,
         run,
         links: start.links,
         readers: Vec::new(),
-        sinks,
         failures,
         attachments: 0,
         settled: false,
@@ -221,8 +217,6 @@ impl Seat {
     fn attach(&mut self, settings: &WorkerSettings, attachment: Attachment) {
         self.settled = false;
         self.attachments += 1;
-        // Those that have ended leave here: there is one for each shard the job ever reads.
-        self.readers.retain_mut(|reader| reader.now_or_never().is_none());
         let shard = format!("shard {}", attachment.shard.name);
         let reading = match guarded(&self.place, || self.run.attach(attachment)) {
             Ok(reading) => reading,
@@ -238,12 +232,14 @@ impl Seat {
     }
 
     fn on_lineage(&mut self, settings: &WorkerSettings, lists: Lists) {
+        // Those that have ended leave here: there is one for each shard the job ever reads.
+        self.readers.retain_mut(|reader| reader.now_or_never().is_none());
         lists.attach.into_iter().for_each(|attachment| self.attach(settings, attachment));
         for (source, shard, awaited) in lists.awaited {
             self.run.on_awaited(source, &shard, awaited);
         }
-        for (source, shard, parent) in lists.begun {
-            self.run.on_begun_before(source, shard, parent);
+        for begun in lists.begun {
+            self.run.on_begun_before(begun);
         }
     }
 
@@ -360,8 +356,9 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
             let _ = events.send(Event::Lost(job, lost)).await;
         }
         // After a failure too: what sinks took before it is good, and one that failed for ever says so at once.
+        let flushes = guarded(&seat.place, || seat.run.flush());
         let flushed = async {
-            let flushes = match guarded(&seat.place, || seat.run.flush()) {
+            let flushes = match flushes {
                 Ok(flushes) => flushes,
                 Err(panic) => return Some(panic),
             };
@@ -371,7 +368,7 @@ fn finish(settings: &WorkerSettings, job: JobId, mut seat: Seat, finishing: &Fin
         let given_up = async {
             hurried.wait().await;
             facade::sleep(FLUSH_MAX).await;
-            Some(unflushed(seat.sinks.pending()).at(format_args!("worker {worker}")))
+            Some(unflushed(seat.run.counters().pending()).at(format_args!("worker {worker}")))
         };
         if let Some(error) = futures_lite::future::or(flushed, given_up).await {
             let _ = events.send(Event::Failed(job, error)).await;

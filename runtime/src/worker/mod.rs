@@ -5,4 +5,4 @@ pub(crate) mod link;
 mod run;
 mod watch;
 
-pub use run::{AttachAt, Attachment, Cut, Run, RunSettings};
+pub use run::{AttachAt, Attachment, BegunBefore, Cut, Run, RunSettings};

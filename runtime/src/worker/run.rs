@@ -53,6 +53,17 @@ pub struct RunSettings {
     pub memory: MemoryBudget,
 }
 
+/// A shard that began before a parent of it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunBefore {
+    /// Index of the source in its pipeline.
+    pub source: usize,
+    /// The shard.
+    pub shard: ShardName,
+    /// Its parent.
+    pub parent: ShardName,
+}
+
 /// A shard that begins on a worker.
 #[derive(Clone, Debug)]
 pub struct Attachment {
@@ -180,7 +191,8 @@ impl Run {
     }
 
     /// A shard, on whatever worker, had begun before its parent was drained here: owners need not hold it.
-    pub fn on_begun_before(&mut self, source: usize, shard: ShardName, parent: ShardName) {
+    pub fn on_begun_before(&mut self, begun: BegunBefore) {
+        let BegunBefore { source, shard, parent } = begun;
         self.with_intake(source, |intake, cx| intake.on_begun_before(shard, parent, cx));
     }
 

@@ -106,7 +106,7 @@ impl SourceReader<u64> for Losing {
             while full && inlet.try_send(ShardInput::Lagging { behind_ms: 1 }).is_ok() {}
             let loss = Loss { reason: Reason::Gap, records: None, range: None, what: "planted".to_owned() };
             noticed.store(true, Ordering::SeqCst);
-            inlet.send(ShardInput::Lost(loss)).await;
+            inlet.note_loss(loss);
             if full {
                 std::future::pending::<()>().await;
             }

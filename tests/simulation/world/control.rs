@@ -3,7 +3,7 @@
 use weir_kinesis::local::model::{ListShardsRequest, ShardDescription};
 use weir_kinesis::protocol::position::ReadFrom;
 use weir_kinesis::protocol::service_clock::ServiceClock;
-use weir_runtime::control::{Assignments, BegunBefore, Job};
+use weir_runtime::control::{Assignments, Job};
 use weir_runtime::error::JobError;
 use weir_runtime::ledger::Ledger as Losses;
 use weir_runtime::pipeline::{DrainedShard, RunCounters, SourceStart};
@@ -182,8 +182,8 @@ impl World {
         for (worker, source, shard, awaited) in awaited {
             self.order(worker, Order::Await(source, shard, awaited));
         }
-        for BegunBefore { worker, source, shard, parent } in begun {
-            self.order(worker, Order::BegunBefore(source, shard, parent));
+        for (worker, begun) in begun {
+            self.order(worker, Order::BegunBefore(begun));
         }
     }
 

@@ -11,7 +11,7 @@ use weir_runtime::pipeline::SourceStart;
 use weir_runtime::signal::{Listener, signal};
 use weir_runtime::sink::{SinkContext, SinkCounters};
 use weir_runtime::source::Stop;
-use weir_runtime::worker::{Attachment, Run, RunSettings};
+use weir_runtime::worker::{Attachment, BegunBefore, Run, RunSettings};
 use weir_window::{Budget, EventTime, ShardName};
 
 use super::super::reader::Reader;
@@ -25,7 +25,7 @@ pub enum Order {
     Start(Vec<SourceStart>),
     Attach(Attachment),
     Await(usize, ShardName, bool),
-    BegunBefore(usize, ShardName, ShardName),
+    BegunBefore(BegunBefore),
     Stop(Stop),
     Finish,
 }
@@ -58,7 +58,7 @@ impl World {
             Order::Start(starts) => self.start(worker, starts),
             Order::Attach(attachment) => self.attach_here(worker, attachment),
             Order::Await(source, shard, awaited) => self.run_of(worker).on_awaited(source, &shard, awaited),
-            Order::BegunBefore(source, shard, parent) => self.run_of(worker).on_begun_before(source, shard, parent),
+            Order::BegunBefore(begun) => self.run_of(worker).on_begun_before(begun),
             Order::Stop(stop) => {
                 self.run_of(worker).stop(stop);
                 stage::with(|shared| shared.stopped.push(worker));

@@ -41,10 +41,9 @@ impl Job {
         ledger.count(Reason::Diverted, sum(|worker| worker.diverted), || {
             "could not be written, and are among the sink's dead letters".to_owned()
         });
-        let unwritten = sum(|worker| {
-            worker.taken.saturating_sub(worker.written + worker.unwritable + worker.given_up + worker.diverted)
+        ledger.count(Reason::Unwritten, sum(RunCounters::pending), || {
+            "were given to sinks and are not known to be written".to_owned()
         });
-        ledger.count(Reason::Unwritten, unwritten, || "were given to sinks and are not known to be written".to_owned());
         ledger
     }
 

@@ -157,7 +157,7 @@ fn parent_that_is_found_after_its_child_began_holds_nobody() {
     assert_eq!(attached(&mut job, &mut assignments), [], "m had not begun, and waits for p");
     let worker = job.reading().iter().find(|(shard, _)| &**shard == "p").expect("it is read").1;
     job.on_drained(drained("p", 9, vec![listing("c", &["p"]), listing("m", &["a", "p"])]), &mut assignments);
-    let begun = BegunBefore { worker, source: 0, shard: "c".into(), parent: "p".into() };
+    let begun = (worker, BegunBefore { source: 0, shard: "c".into(), parent: "p".into() });
     assert_eq!((job.take_begun(), job.take_begun()), (vec![begun], Vec::new()));
     assert_eq!(attached(&mut job, &mut assignments), [("m".into(), 3)]);
 }

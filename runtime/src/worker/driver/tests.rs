@@ -67,7 +67,8 @@ fn reader_that_has_ended_is_forgotten_when_the_next_begins() {
             let (name, position) = (number.to_string().into(), StartPosition("0".into()));
             let shard = ShardListing { name, parents: Vec::new(), open: true, position };
             let at = AttachAt::Time(weir_window::EventTime::MIN);
-            seat.attach(&settings, Attachment { source: 0, shard, at, awaited: false });
+            let attach = vec![Attachment { source: 0, shard, at, awaited: false }];
+            seat.on_lineage(&settings, Lists { attach, ..Lists::default() });
             facade::yield_now().await;
             assert!(seat.readers.len() <= 2, "{} readers after {number} shards", seat.readers.len());
         }
