@@ -28,7 +28,7 @@ fn found_later(script: Script) -> Script {
 fn counted(cores: usize, scripts: &[Script], lag_ms: i64) -> JobReport {
     let node = node(cores);
     let rows: Rows<()> = Rows::default();
-    let (kept, source) = (rows.clone(), Scripts(scripts.to_vec()));
+    let (kept, source) = (rows.clone(), Scripts { shards: scripts.to_vec(), ..Scripts::default() });
     let job = submit(&node, move |p| {
         p.read_from(source.clone())
             .native_timestamps(millis(lag_ms))
@@ -122,38 +122,6 @@ fn abandoned_shard_holds_neither_event_time_nor_who_follows_it() {
     }
 }
 
-/// The shards of a script, of which the parents are found only by later listings.
-#[derive(Clone)]
-struct FoundLater(Scripts);
-
-impl Source for FoundLater {
-    type Item = i64;
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn control(&self) -> Box<dyn SourceControl> {
-        Box::new(self.clone())
-    }
-    fn reader(&self) -> Box<dyn SourceReader<i64>> {
-        self.0.reader()
-    }
-}
-
-impl NativeTimestamps for FoundLater {}
-
-impl SourceControl for FoundLater {
-    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
-        self.0.prepare()
-    }
-    fn discover_every(&self) -> Option<Duration> {
-        Some(Duration::from_millis(1))
-    }
-    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
-        let all = self.0.0.iter().map(|script| self.0.listing(script.name)).collect();
-        Box::pin(async { Ok(all) })
-    }
-}
-
 // The first listing names c and not its parent p; while c is read, p is found, and names c when it ends.
 #[test]
 fn parent_that_is_listed_after_its_child_began_does_not_hold_it_for_ever() {
@@ -161,12 +129,13 @@ fn parent_that_is_listed_after_its_child_began_does_not_hold_it_for_ever() {
         let node = node(cores);
         let rows: Rows<()> = Rows::default();
         let kept = rows.clone();
-        let scripts = Scripts(vec![
+        let shards = vec![
             found_later(shard("p", &[], 0..0, End::Children(vec!["c"]))),
             shard("c", &["p"], 0..2_000_000, End::Over),
-        ]);
+        ];
+        let scripts = Scripts { shards, discover_every: Some(Duration::from_millis(1)), ..Scripts::default() };
         let job = submit(&node, move |p| {
-            p.read_from(FoundLater(scripts.clone()))
+            p.read_from(scripts.clone())
                 .native_timestamps(millis(0))
                 .window(WindowSpec::tumbling(millis(1_000)))
                 .aggregate(counting())
@@ -214,7 +183,7 @@ fn branch_that_is_far_behind_does_not_hold_up_another() {
             (shard("far", &[], 0..1_000, End::Never), far_kept.clone()),
             (shard("near", &[], 1_000_000..1_060_000, End::Over), near_kept.clone()),
         ] {
-            p.read_from(Scripts(vec![script]))
+            p.read_from(Scripts { shards: vec![script], ..Scripts::default() })
                 .native_timestamps(millis(0))
                 .window(WindowSpec::tumbling(millis(1_000)))
                 .aggregate(counting())

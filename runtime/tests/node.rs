@@ -279,7 +279,7 @@ fn cancelled_job_counts_what_no_window_has_shown_as_open() {
         let script =
             |name| Script { name, parents: Vec::new(), listed: true, times: (0..9_000).collect(), end: End::Never };
         let job = submit(&node, move |p| {
-            p.read_from(Scripts(vec![script("one"), script("other")]))
+            p.read_from(Scripts { shards: vec![script("one"), script("other")], ..Scripts::default() })
                 .native_timestamps(millis(3_000))
                 .group_by_key(|time| time % 100)
                 .window(WindowSpec::tumbling(millis(1_000)))
@@ -310,7 +310,7 @@ fn window_behind_partial_windows_is_partial() {
     let script =
         Script { name: "one", parents: Vec::new(), listed: true, times: (500..4_000).collect(), end: End::Over };
     let job = submit(&node, move |p| {
-        p.read_from(StartedAt(Scripts(vec![script.clone()]), 500))
+        p.read_from(Scripts { shards: vec![script.clone()], started_at: Some(500), ..Scripts::default() })
             .native_timestamps(TimeSpan::ZERO)
             .window(WindowSpec::tumbling(millis(1_000)))
             .aggregate(counting())
@@ -323,34 +323,6 @@ fn window_behind_partial_windows_is_partial() {
     let rows = rows.lock().expect("unpoisoned");
     let seen: Vec<_> = rows.iter().map(|row| (row.end.as_millis(), row.value, row.partial)).collect();
     assert_eq!(seen, [(1_000, 1, true), (2_000, 2, true), (3_000, 2, false), (4_000, 2, false), (5_000, 1, false)]);
-}
-
-/// A source whose `latest` was pinned to a time.
-#[derive(Clone)]
-struct StartedAt(Scripts, i64);
-
-impl Source for StartedAt {
-    type Item = i64;
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn control(&self) -> Box<dyn SourceControl> {
-        Box::new(self.clone())
-    }
-    fn reader(&self) -> Box<dyn SourceReader<i64>> {
-        self.0.reader()
-    }
-}
-
-impl NativeTimestamps for StartedAt {}
-
-impl SourceControl for StartedAt {
-    fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
-        Box::pin(async {
-            let started_at = Some(EventTime::from_millis(self.1));
-            Ok(Listing { started_at, ..self.0.prepare().await? })
-        })
-    }
 }
 
 /// A source of one record that is asked for its stop time twice, and whose reader goes on only at a drain.

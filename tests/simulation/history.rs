@@ -180,7 +180,7 @@ impl History {
         self.faults.may_make_late(self.unnoticed_ms())
     }
 
-    /// How long a drain may take, as the program has it.
+    /// How long a drain may take, as the program has it where asking for the stop time costs nothing, as it does here.
     pub fn drain_patience_ms(&self) -> i64 {
         self.size_ms + self.lag_ms + self.margin_ms + 4_000
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use weir_runtime::control::{JobHandle, JobReport, JobSettings, Node, NodeSettings};
 use weir_runtime::error::JobError;
@@ -62,8 +63,14 @@ pub struct Script {
 }
 
 /// A source of made-up shards.
-#[derive(Clone)]
-pub struct Scripts(pub Vec<Script>);
+#[derive(Clone, Default)]
+pub struct Scripts {
+    pub shards: Vec<Script>,
+    /// `latest` was pinned to this time, in ms.
+    pub started_at: Option<i64>,
+    /// How often all of them are listed, those that were not at the start among them.
+    pub discover_every: Option<Duration>,
+}
 
 impl Scripts {
     pub fn listing(&self, name: &str) -> ShardListing {
@@ -77,14 +84,14 @@ impl Scripts {
     }
 
     fn script(&self, name: &str) -> &Script {
-        self.0.iter().find(|script| script.name == name).expect("a shard of the test")
+        self.shards.iter().find(|script| script.name == name).expect("a shard of the test")
     }
 }
 
 impl Source for Scripts {
     type Item = i64;
     fn describe(&self) -> String {
-        format!("{} shards", self.0.len())
+        format!("{} shards", self.shards.len())
     }
     fn control(&self) -> Box<dyn SourceControl> {
         Box::new(self.clone())
@@ -98,9 +105,18 @@ impl NativeTimestamps for Scripts {}
 
 impl SourceControl for Scripts {
     fn prepare(&mut self) -> LocalFuture<'_, Result<Listing, JobError>> {
-        let shards = self.0.iter().filter(|script| script.listed).map(|script| self.listing(script.name)).collect();
-        let listing = Listing { stream: "scripts".into(), shards, ..Listing::default() };
+        let listed = self.shards.iter().filter(|script| script.listed);
+        let shards = listed.map(|script| self.listing(script.name)).collect();
+        let started_at = self.started_at.map(EventTime::from_millis);
+        let listing = Listing { stream: "scripts".into(), shards, started_at, ..Listing::default() };
         Box::pin(async { Ok(listing) })
+    }
+    fn discover_every(&self) -> Option<Duration> {
+        self.discover_every
+    }
+    fn discover(&mut self) -> LocalFuture<'_, Result<Vec<ShardListing>, JobError>> {
+        let all = self.shards.iter().map(|script| self.listing(script.name)).collect();
+        Box::pin(async { Ok(all) })
     }
 }
 

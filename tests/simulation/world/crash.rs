@@ -81,10 +81,13 @@ impl World {
     }
 
     /// A worker ends its readers, reports what it counted and forgets the job.
-    pub(super) fn finish_here(&mut self, worker: usize) {
+    pub(super) fn finish_here(&mut self, worker: usize) -> Result<(), String> {
         let counters = match &mut self.workers[worker].run {
             Some(run) => {
                 run.stop(Stop::Cancel);
+                if let Some(lost) = run.take_lost().first() {
+                    return Err(format!("lost: {lost:?}"));
+                }
                 run.counters()
             }
             None => RunCounters::default(),
@@ -92,5 +95,6 @@ impl World {
         self.workers[worker].finished = true;
         self.readers.iter_mut().filter(|reader| reader.worker == worker).for_each(|reader| reader.die());
         self.report(worker, Report::Finished(worker, Box::new(counters)));
+        Ok(())
     }
 }

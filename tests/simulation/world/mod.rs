@@ -337,7 +337,7 @@ impl World {
             Event::Wake(reader) => self.step_reader(reader, Input::Wake)?,
             Event::Serve { reader, action, sent } => self.serve(reader, &action, sent),
             Event::Answer { reader, input } => self.step_reader(reader, *input)?,
-            Event::Order(worker, order) => self.on_order(worker, *order),
+            Event::Order(worker, order) => self.on_order(worker, *order)?,
             Event::Report(report) => self.on_report(report),
             Event::Barrier(checkpoint) => self.barrier(checkpoint)?,
             Event::Stop => self.stop(),

@@ -49,9 +49,9 @@ pub struct Worker {
 }
 
 impl World {
-    pub(super) fn on_order(&mut self, worker: usize, order: Order) {
+    pub(super) fn on_order(&mut self, worker: usize, order: Order) -> Result<(), String> {
         if self.workers[worker].finished {
-            return;
+            return Ok(());
         }
         match order {
             Order::Finish => return self.finish_here(worker),
@@ -71,6 +71,7 @@ impl World {
             }
         }
         self.wake(worker);
+        Ok(())
     }
 
     fn run_of(&mut self, worker: usize) -> &mut Run {
@@ -155,7 +156,7 @@ impl World {
         self.cuts += run.take_cuts().len() as u64;
         moved |= self.send(worker);
         if let Some(lost) = lost.first() {
-            return Err(format!("{}: {}", lost.shard, lost.loss.what));
+            return Err(format!("lost: {lost:?}"));
         }
         stage::with(|shared| self.ledger.on_folded(&mut shared.folded))?;
         self.check_watermarks(worker, now_ms)?;
