@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use common::{End, Keep, Rows, Script, Scripts, node, submit, total};
 use weir_runtime::control::JobReport;
-use weir_runtime::error::JobError;
 use weir_runtime::ledger::Reason;
-use weir_runtime::source::{Listing, LocalFuture, NativeTimestamps, ShardListing, Source, SourceControl, SourceReader};
 use weir_window::{EventTime, WindowSpec, counting, millis};
 
 /// A job that is not over by then hangs.

@@ -12,6 +12,12 @@ fn listing(name: &str, parents: &[&str]) -> ShardListing {
     }
 }
 
+/// A job of one source on so many workers.
+fn job(workers: usize, shards: Vec<ShardListing>, endless: bool) -> (Job, Assignments) {
+    let listings = vec![Listing { shards, ..Listing::default() }];
+    (Job::new(workers, listings, endless), Assignments::new(workers))
+}
+
 fn attached(job: &mut Job, assignments: &mut Assignments) -> Vec<(String, i64)> {
     let attached = job.attach(assignments).into_iter();
     let at = |at: AttachAt| match at {
@@ -27,9 +33,7 @@ fn drained(shard: &str, at: i64, children: Vec<ShardListing>) -> DrainedShard {
 
 #[test]
 fn merged_child_waits_for_both_parents_and_starts_at_the_lesser_end() {
-    let mut assignments = Assignments::new(2);
-    let shards = vec![listing("a", &[]), listing("b", &[])];
-    let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }], false);
+    let (mut job, mut assignments) = job(2, vec![listing("a", &[]), listing("b", &[])], false);
     let min = EventTime::MIN.as_millis();
     assert_eq!(attached(&mut job, &mut assignments), [("a".into(), min), ("b".into(), min)]);
     job.on_drained(drained("a", 70, vec![listing("c", &["a", "b"])]), &mut assignments);
@@ -41,9 +45,8 @@ fn merged_child_waits_for_both_parents_and_starts_at_the_lesser_end() {
 // Owners remember a parent of a shard that began until the parent's word has come. One that was abandoned says none.
 #[test]
 fn shard_begins_in_the_name_of_those_parents_alone_that_named_it() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("a", &[]), listing("b", &[]), listing("c", &["a", "b", "gone"])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) =
+        job(1, vec![listing("a", &[]), listing("b", &[]), listing("c", &["a", "b", "gone"])], true);
     let _ = job.attach(&mut assignments);
     job.on_drained(drained("a", 7, Vec::new()), &mut assignments);
     job.on_drained(drained("b", 9, vec![listing("c", &["a", "b"])]), &mut assignments);
@@ -54,9 +57,7 @@ fn shard_begins_in_the_name_of_those_parents_alone_that_named_it() {
 
 #[test]
 fn child_listed_beside_its_parent_waits_for_it() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("child", &["parent"]), listing("parent", &["gone"])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], false);
+    let (mut job, mut assignments) = job(1, vec![listing("child", &["parent"]), listing("parent", &["gone"])], false);
     let min = EventTime::MIN.as_millis();
     assert_eq!(attached(&mut job, &mut assignments), [("parent".into(), min)]);
     job.on_drained(drained("parent", 9, vec![]), &mut assignments);
@@ -66,9 +67,7 @@ fn child_listed_beside_its_parent_waits_for_it() {
 // y becomes x, x and p become c; the news that p became c comes before the news of x.
 #[test]
 fn child_waits_for_a_parent_that_nobody_has_heard_of_yet() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("y", &[]), listing("p", &[])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("y", &[]), listing("p", &[])], true);
     let _ = job.attach(&mut assignments);
     job.on_drained(drained("p", 5, vec![listing("c", &["p", "x"])]), &mut assignments);
     assert_eq!(attached(&mut job, &mut assignments), []);
@@ -84,9 +83,7 @@ fn child_waits_for_a_parent_that_nobody_has_heard_of_yet() {
 
 #[test]
 fn parent_that_a_listing_with_its_child_does_not_name_is_not_waited_for() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("y", &[]), listing("p", &[])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("y", &[]), listing("p", &[])], true);
     let _ = job.attach(&mut assignments);
     job.on_drained(drained("p", 5, vec![listing("c", &["p", "aged"])]), &mut assignments);
     assert_eq!(attached(&mut job, &mut assignments), []);
@@ -96,9 +93,7 @@ fn parent_that_a_listing_with_its_child_does_not_name_is_not_waited_for() {
 
 #[test]
 fn parents_of_a_waiting_shard_are_awaited_and_told_once() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("cold", &[]), listing("warm", &[])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("cold", &[]), listing("warm", &[])], true);
     assert!(job.attach(&mut assignments).iter().all(|(_, attachment)| !attachment.awaited));
     assert_eq!(job.take_awaited(), []);
     job.on_drained(drained("cold", 7, vec![listing("c", &["cold", "warm"])]), &mut assignments);
@@ -109,8 +104,7 @@ fn parents_of_a_waiting_shard_are_awaited_and_told_once() {
 
 #[test]
 fn shard_found_by_a_listing_waits_for_its_parents_or_is_late() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("a", &[])], true);
     let _ = job.attach(&mut assignments);
     let found = vec![listing("a", &[]), listing("b", &["a"]), listing("lost", &["gone"]), listing("c", &["lost"])];
     job.on_listing(0, found, 5);
@@ -131,8 +125,7 @@ fn shard_found_by_a_listing_waits_for_its_parents_or_is_late() {
 // p becomes c, c becomes d; a listing from before c arrives last.
 #[test]
 fn listing_that_is_older_than_what_is_known_brings_no_shard_back() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("p", &[])], true);
     let _ = job.attach(&mut assignments);
     for (parent, child) in [("p", "c"), ("c", "d")] {
         job.on_drained(drained(parent, 5, vec![listing(child, &[parent])]), &mut assignments);
@@ -146,9 +139,8 @@ fn listing_that_is_older_than_what_is_known_brings_no_shard_back() {
 // c is listed without its parents; then p is found after all, and names c.
 #[test]
 fn parent_that_is_found_after_its_child_began_holds_nobody() {
-    let mut assignments = Assignments::new(2);
-    let shards = vec![listing("a", &[]), listing("c", &["p"]), listing("m", &["a", "p"])];
-    let mut job = Job::new(2, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) =
+        job(2, vec![listing("a", &[]), listing("c", &["p"]), listing("m", &["a", "p"])], true);
     assert_eq!(attached(&mut job, &mut assignments).len(), 2);
     let found = vec![listing("a", &[]), listing("c", &["p"]), listing("m", &["a", "p"]), listing("p", &[])];
     job.on_listing(0, found, 5);
@@ -164,8 +156,7 @@ fn parent_that_is_found_after_its_child_began_holds_nobody() {
 
 #[test]
 fn job_that_looks_for_shards_is_not_over_until_it_is_stopped() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("a", &[])], true);
     let _ = job.attach(&mut assignments);
     job.on_settled(0, 1);
     assert!(!job.begin_finish());
@@ -177,8 +168,7 @@ fn job_that_looks_for_shards_is_not_over_until_it_is_stopped() {
 // p is read; c and d follow it, x leads to y, and nobody leads to x.
 #[test]
 fn listing_after_a_stop_brings_only_what_no_shard_that_is_read_leads_to() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("p", &[])], true);
     let _ = job.attach(&mut assignments);
     job.on_stop();
     job.on_settled(0, 1);
@@ -194,9 +184,7 @@ fn listing_after_a_stop_brings_only_what_no_shard_that_is_read_leads_to() {
 
 #[test]
 fn parent_that_aged_out_is_known_to_be_gone_after_a_stop_too() {
-    let mut assignments = Assignments::new(1);
-    let shards = vec![listing("p", &[]), listing("open", &[])];
-    let mut job = Job::new(1, vec![Listing { shards, ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("p", &[]), listing("open", &[])], true);
     let _ = job.attach(&mut assignments);
     job.on_stop();
     job.on_drained(drained("p", 5, vec![listing("c", &["p", "x"])]), &mut assignments);
@@ -207,8 +195,7 @@ fn parent_that_aged_out_is_known_to_be_gone_after_a_stop_too() {
 
 #[test]
 fn finishing_job_begins_no_shard_and_loses_none() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("p", &[])], ..Listing::default() }], true);
+    let (mut job, mut assignments) = job(1, vec![listing("p", &[])], true);
     let _ = job.attach(&mut assignments);
     assert!(job.force_finish());
     job.on_listing(0, vec![listing("p", &[]), listing("lost", &["gone"])], 5);
@@ -219,8 +206,7 @@ fn finishing_job_begins_no_shard_and_loses_none() {
 
 #[test]
 fn settled_before_an_attachment_arrived_does_not_count() {
-    let mut assignments = Assignments::new(1);
-    let mut job = Job::new(1, vec![Listing { shards: vec![listing("a", &[])], ..Listing::default() }], false);
+    let (mut job, mut assignments) = job(1, vec![listing("a", &[])], false);
     let _ = job.attach(&mut assignments);
     job.on_settled(0, 0);
     assert!(!job.begin_finish());
